@@ -1,0 +1,1 @@
+"""The `sgnas` command: parses, calls the toolchain, prints."""
