@@ -1,0 +1,42 @@
+# `make demo` and `make test` do all the set-up on a fresh machine (git, Python 3.10 or later).
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+WORK   ?= demo-work
+
+.PHONY: demo test slow lint format clean
+
+demo: $(VENV)/.run
+	$(BIN)/sgnas demo --workdir $(WORK)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vermin -t=3.8- --no-tips --violations profilers
+	$(BIN)/vermin -t=3.10- --no-tips --violations --backport tomli sgnas_deploy cli
+	$(BIN)/python tests/packaging/check_wheel.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist
+
+# One environment; what the tests and gates need comes on top of what the demo needs.
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[train,cpu]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[train,cpu,dev]'
+	touch $@
