@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgnas_deploy import files
-from sgnas_deploy.errors import NotBuiltYet
+from sgnas_deploy import architectures, data, events, files, spaces, supernet
+from sgnas_deploy.architectures import ArchitectureFile
+from sgnas_deploy.data import DataSet
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
-from sgnas_deploy.workspace import DEFAULT_ROOT
+from sgnas_deploy.spaces import Space
+from sgnas_deploy.training import recipes
+from sgnas_deploy.training.requirements import require_classes, require_positive, require_training
+from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 
 
 @dataclass(frozen=True)
@@ -60,5 +67,95 @@ class RetrainResult(files.FrozenModel):
 
 
 def retrain(request: RetrainRequest, reporter: Reporter) -> RetrainResult:
-    """Train each architecture, one after another; finished ones are kept."""
-    raise NotBuiltYet("sgnas retrain is not built yet")
+    """Train each architecture, one after another; finished ones are kept.
+
+    An architecture is finished when its model was made with the same recipe, seed and data.
+
+    Raises:
+        BadInput: no architectures, unusable data or flags, data with another number of classes
+            than the space, or an interrupted training with other settings.
+        EnvironmentProblem: torch or another part of the training extra is missing, or the
+            workspace cannot be written.
+    """
+    require_positive(epochs=request.epochs, batch=request.batch)
+    workspace = Workspace(request.workdir)
+    found = [architectures.read(path) for path in workspace.find("generate", request.architectures)]
+    _require_distinct_names(found)
+    sets = {space.id: _data(request, workspace, space, reporter) for space in _spaces(found)}
+    require_training()
+    from sgnas_deploy.training.jobs import retrain_job
+
+    made: list[Retrained] = []
+    with events.stage(reporter, "retraining", len(found), "networks") as stage:
+        for architecture in found:
+            started = time.monotonic()
+            space = spaces.load(architecture.space)
+            images = sets[space.id]
+            recipe = dataclasses.replace(recipes.retraining(space, images), inherit=request.inherit)
+            changed = {"epochs": request.epochs, "batch": request.batch}
+            recipe = dataclasses.replace(
+                recipe, **{k: v for k, v in changed.items() if v is not None}
+            )
+            job = retrain_job.Job(
+                architecture=architecture,
+                data=images,
+                recipe=recipe,
+                seed=request.seed,
+                supernet=supernet.weights_path(workspace.supernet, space),
+            )
+            resumed_at, model = retrain_job.run(job, workspace.models, request.fresh, reporter)
+            made.append(
+                Retrained(
+                    name=model.name,
+                    path=retrain_job.weights_path(workspace.models, model.name),
+                    accuracy=model.accuracy,
+                    supernet_accuracy=architecture.supernet_accuracy,
+                    epochs=recipe.epochs,
+                    resumed_at=resumed_at,
+                    seconds=time.monotonic() - started,
+                )
+            )
+            stage.advance(note=f"{model.name}: {model.accuracy:.1%}")
+    workspace.remember("retrain", [model.name for model in made])
+    return RetrainResult(
+        data=", ".join(sorted({d.name for d in sets.values()})), models=tuple(made)
+    )
+
+
+def _spaces(found: list[ArchitectureFile]) -> list[Space]:
+    return [spaces.load(name) for name in sorted({each.space for each in found})]
+
+
+def _require_distinct_names(found: list[ArchitectureFile]) -> None:
+    names = [architecture.name for architecture in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(
+                f"two architectures are named {name!r}, and their models would overwrite each other",
+                "retrain them one by one, in different workspaces",
+            )
+
+
+def _data(
+    request: RetrainRequest, workspace: Workspace, space: Space, reporter: Reporter
+) -> DataSet:
+    """The named data, else what the supernet of the space was trained on."""
+    if request.data is not None:
+        images = data.load(request.data, space.resolution)
+    else:
+        weights = supernet.weights_path(workspace.supernet, space)
+        if not weights.with_suffix(".json").is_file():
+            raise BadInput(
+                f"there is no supernet of {space.id} that says which data to train on",
+                "name the data with --data",
+            )
+        described = files.read_model(
+            weights.with_suffix(".json"), supernet.SupernetFile, "supernet description"
+        )
+        images = data.load(described.data, space.resolution)
+        if images.fingerprint != described.data_fingerprint:
+            reporter.event(
+                events.Warned(f"{described.data} has changed since the supernet was trained on it")
+            )
+    require_classes(images, space)
+    return images

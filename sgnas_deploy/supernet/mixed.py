@@ -1,0 +1,294 @@
+"""The unified supernet of the mixed-kernel spaces (SGNAS, CVPR 2021, section 3), fast form.
+
+A layer holds one expansion convolution, six sub-blocks of three depthwise convolutions each, and
+one projection without normalisation, followed by a *switchable* normalisation: one per number of
+active sub-blocks. A skipped sub-block contributes zeros.
+
+Only active sub-blocks are computed: per kernel size, the weights of the sub-blocks that have it
+are gathered and run as one expansion, one depthwise convolution and one projection, and the
+projections are summed, which is the same as projecting the concatenation. `plain` has the slow
+and obvious form with the same parameters; tests hold both together.
+
+The supernet has the space's activation and never squeeze-and-excitation, as the paper does.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sgnas_deploy.blocks import Activation
+from sgnas_deploy.blocks.mb import KERNELS
+from sgnas_deploy.spaces import Space, check_options
+from sgnas_deploy.spaces.mixed import SUB_BLOCKS, LayerShape, MixedSpace
+from sgnas_deploy.supernet.base import Choice, Supernet
+from sgnas_deploy.supernet.norm import ConvNorm, Norm
+from sgnas_deploy.supernet.sampling import SKIP, FairSampler
+
+LEAST_GATE: Final = 0.01
+"""Gates below it count as zero, as in the reference."""
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """The activation; x may be overwritten."""
+    if activation == "relu6":
+        return functional.relu6(x, inplace=True)
+    return functional.hardswish(x)
+
+
+class MixedLayer(nn.Module):
+    """One searchable layer with all of its sub-blocks.
+
+    Attributes:
+        expand: C to 6C channels; sub-block b owns the channels from b * C on.
+        depthwise: `k3`, `k5`, `k7`, each for all six sub-blocks.
+        project: 6C channels to the output, without normalisation.
+        norms: the switchable normalisation, by the number of active sub-blocks.
+    """
+
+    sub_blocks: Tensor
+
+    def __init__(self, shape: LayerShape, activation: Activation, min_active: int) -> None:
+        super().__init__()
+        width = SUB_BLOCKS * shape.c_in
+        self.activation = activation
+        self.min_active = min_active
+        self.residual = shape.stride == 1 and shape.c_in == shape.c_out
+        self.expand = ConvNorm(shape.c_in, width, 1)
+        self.depthwise = nn.ModuleDict(
+            {f"k{k}": ConvNorm(width, width, k, shape.stride, depthwise=True) for k in KERNELS}
+        )
+        self.project = nn.Parameter(torch.empty(shape.c_out, width, 1, 1))
+        nn.init.normal_(self.project, std=(2 / shape.c_out) ** 0.5)
+        self.norms = nn.ModuleDict(
+            {str(n): Norm(shape.c_out) for n in range(min_active, SUB_BLOCKS + 1)}
+        )
+        self.register_buffer(
+            "sub_blocks", torch.arange(width).view(SUB_BLOCKS, shape.c_in), persistent=False
+        )
+
+    def channels(self, sub_blocks: list[int]) -> Tensor:
+        """The expanded channels that some sub-blocks own, in the order named."""
+        return self.sub_blocks[sub_blocks].flatten()
+
+    def norm(self, active: int) -> Norm:
+        """The normalisation for a number of active sub-blocks."""
+        return cast(Norm, self.norms[str(active)])
+
+    def kernel(self, index: int) -> ConvNorm:
+        """The depthwise convolutions of a kernel index."""
+        return cast(ConvNorm, self.depthwise[f"k{KERNELS[index]}"])
+
+    def forward(self, x: Tensor, kernels: tuple[int, ...]) -> Tensor:
+        """Map x (B, C, H, W) through the sub-blocks, each with a kernel index or `SKIP`."""
+        parts: list[Tensor] = []
+        for index in range(len(KERNELS)):
+            sub_blocks = [b for b, chosen in enumerate(kernels) if chosen == index]
+            if not sub_blocks:
+                continue
+            channels = self.channels(sub_blocks)
+            h = activate(self.expand(x, channels), self.activation)
+            h = activate(self.kernel(index)(h, channels), self.activation)
+            parts.append(functional.conv2d(h, self.project.index_select(1, channels)))
+        active = sum(chosen != SKIP for chosen in kernels)
+        y: Tensor = self.norm(active)(_sum(parts))
+        return x + y if self.residual else y
+
+    def soft_forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        """Map x (B, C, H, W) through all sub-blocks, weighed by gates (B, 6, 4).
+
+        Every image has gates of its own.
+
+        The normalisation of an image is the one for its expected number of active sub-blocks,
+        rounded. Eval mode whatever the module's mode, and no gradient reaches the weights.
+        """
+        weights = _without_small(gates)
+        used = (weights.detach() > 0).any(0).tolist()
+        active = [b for b in range(SUB_BLOCKS) if any(used[b])]
+        if not active:
+            raise ValueError("the gates skip every sub-block of a layer")
+        batch, c_in = x.shape[:2]
+        expanded = activate(self.expand.frozen(x, self.channels(active)), self.activation)
+        mixed: list[Tensor] = []
+        for index in range(len(KERNELS)):
+            sub_blocks = [b for b in active if used[b][index]]
+            if not sub_blocks:
+                continue
+            at = [active.index(b) for b in sub_blocks]
+            whole = sub_blocks == active
+            h = expanded if whole else _blocks(expanded, c_in)[:, at].flatten(1, 2)
+            y = self.kernel(index).frozen(h, self.channels(sub_blocks))
+            y = _blocks(activate(y, self.activation), c_in)
+            y = y * weights[:, sub_blocks, index].view(batch, -1, 1, 1, 1)
+            if not whole:
+                zeros = y.new_zeros((batch, len(active), *y.shape[2:]))
+                y = zeros.index_copy(1, torch.tensor(at, device=y.device), y)
+            mixed.append(y)
+        project = self.project.detach().index_select(1, self.channels(active))
+        y = functional.conv2d(_sum(mixed).flatten(1, 2), project)
+        scale, shift = self.switched(gates)
+        y = torch.addcmul(shift, y, scale)
+        return x + y if self.residual else y
+
+    def switched(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift (B, C_out, 1, 1) of each image's normalisation."""
+        expected = SUB_BLOCKS - gates.detach()[:, :, SKIP].sum(1)
+        at = expected.round().long().clamp(self.min_active, SUB_BLOCKS) - self.min_active
+        affine = [self.norm(n).affine() for n in range(self.min_active, SUB_BLOCKS + 1)]
+        scale, shift = (torch.stack(part)[at, :, None, None] for part in zip(*affine, strict=True))
+        return scale, shift
+
+
+class MixedSupernet(Supernet):
+    """The unified supernet.
+
+    Args:
+        space: the space; its classes, resolution and activation are the supernet's.
+        layer: what a layer is; `plain` puts its own here.
+    """
+
+    def __init__(self, space: MixedSpace, layer: type[MixedLayer] = MixedLayer) -> None:
+        super().__init__()
+        self.space: MixedSpace = space
+        mid, out = space.stem
+        self.stem = nn.ModuleDict(
+            {
+                "conv": ConvNorm(space.channels, mid, 3, space.stem_stride),
+                "depthwise": ConvNorm(mid, mid, 3, depthwise=True),
+                "project": ConvNorm(mid, out, 1),
+            }
+        )
+        self.layers = nn.ModuleList(
+            layer(shape, space.activation, space.min_active) for shape in space.shapes
+        )
+        last = space.shapes[-1].c_out
+        classifier = nn.Linear(space.head, space.classes)
+        nn.init.normal_(classifier.weight, std=0.01)
+        nn.init.zeros_(classifier.bias)
+        self.head = nn.ModuleDict({"conv": ConvNorm(last, space.head, 1), "classifier": classifier})
+
+    def forward(self, images: Tensor, choice: Choice) -> Tensor:
+        """Logits (B, classes) of one sub-network for images (B, 3, R, R)."""
+        x = images
+        for name in ("conv", "depthwise"):
+            x = activate(self.stem[name](x), self.space.activation)
+        x = self.stem["project"](x)
+        for layer, kernels in zip(self.layers, choice, strict=True):
+            x = layer(x, kernels)
+        x = activate(self.head["conv"](x), self.space.activation)
+        x = functional.dropout(x.mean((2, 3)), self.dropout, self.training)
+        return self.head["classifier"](x)  # type: ignore[no-any-return]
+
+    def soft_forward(self, images: Tensor, gates: Tensor) -> Tensor:
+        """Logits (B, classes) of one mixture of sub-networks per image.
+
+        Always as in eval mode, and gradients flow to the gates only: no weight gradient is
+        computed. Gates below 0.01 count as zero; a branch that no image uses is not computed.
+        An image's logits depend on its own gates alone.
+
+        Args:
+            images: (B, 3, R, R).
+            gates: (B, layers, 6, 4), weights of kernels 3, 5, 7 and of skipping. The first
+                sub-block of a layer should not be skipped.
+        """
+        x = images
+        for name in ("conv", "depthwise"):
+            x = activate(self._frozen(self.stem, name, x), self.space.activation)
+        x = self._frozen(self.stem, "project", x)
+        for layer, layer_gates in zip(self.layers, gates.unbind(1), strict=True):
+            x = cast(MixedLayer, layer).soft_forward(x, layer_gates)
+        x = activate(self._frozen(self.head, "conv", x), self.space.activation)
+        classifier = cast(nn.Linear, self.head["classifier"])
+        weight, bias = classifier.weight.detach(), classifier.bias.detach()
+        return functional.linear(x.mean((2, 3)), weight, bias)
+
+    def _frozen(self, block: nn.ModuleDict, name: str, x: Tensor) -> Tensor:
+        return cast(ConvNorm, block[name]).frozen(x)
+
+    def choice_of(self, options: tuple[int, ...]) -> Choice:
+        """The canonical sub-network of an architecture.
+
+        Sub-blocks of one kernel size are interchangeable. The canonical order is: first those of
+        kernel 3, then of 5, then of 7, then the skipped ones.
+
+        Raises:
+            BadInput: not one valid option per decision.
+        """
+        check_options(self.space, options)
+        found: list[tuple[int, ...]] = []
+        for option in options:
+            counts = self.space.multisets[option]
+            chosen = [index for index, n in enumerate(counts) for _ in range(n)]
+            found.append(tuple(chosen + [SKIP] * (SUB_BLOCKS - len(chosen))))
+        return tuple(found)
+
+    def widest(self) -> Choice:
+        """All six sub-blocks of every layer, two of each kernel size."""
+        counts = (SUB_BLOCKS // len(KERNELS),) * len(KERNELS)
+        option = [tuple(multiset) for multiset in self.space.multisets].index(counts)
+        return self.choice_of((option,) * len(self.space.layers))
+
+    def sampler(self, seed: int) -> FairSampler:
+        """Strictly fair draws."""
+        return FairSampler(self.space, seed)
+
+    def inherited(self, options: tuple[int, ...]) -> dict[str, Tensor]:
+        """A deployed network's tensors, cut out of the canonical sub-network."""
+        found: dict[str, Tensor] = {}
+        for block_name, block in (("stem", self.stem), ("head", self.head)):
+            for name, part in block.items():
+                if isinstance(part, ConvNorm):
+                    found |= _renamed(f"{block_name}.{name}", part.weight, part.norm)
+        classifier = cast(nn.Linear, self.head["classifier"])
+        found["head.classifier.conv.weight"] = classifier.weight.detach()[:, :, None, None]
+        found["head.classifier.conv.bias"] = classifier.bias.detach()
+        for i, kernels in enumerate(self.choice_of(options)):
+            layer = cast(MixedLayer, self.layers[i])
+            active: list[int] = []
+            for index, kernel in enumerate(KERNELS):
+                sub_blocks = [b for b, chosen in enumerate(kernels) if chosen == index]
+                if sub_blocks:
+                    at = layer.channels(sub_blocks)
+                    branch = {"expand": layer.expand, "depthwise": layer.kernel(index)}
+                    for name, part in branch.items():
+                        found |= _renamed(
+                            f"layers.{i}.k{kernel}.{name}", part.weight, part.norm, at
+                        )
+                active += sub_blocks
+            project = layer.project[:, layer.channels(active)]
+            found |= _renamed(f"layers.{i}.project", project, layer.norm(len(active)))
+        return {name: tensor.clone() for name, tensor in found.items()}
+
+
+def _renamed(
+    name: str, weight: Tensor, norm: Norm, channels: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Some output channels of a convolution under a deployed network's names."""
+    parts = {f"{name}.bn.{key}": tensor for key, tensor in norm.state_dict().items()}
+    parts[f"{name}.conv.weight"] = weight.detach()
+    return parts if channels is None else {key: part[channels] for key, part in parts.items()}
+
+
+def build(space: Space) -> MixedSupernet:
+    """A fresh supernet of a mixed-kernel space."""
+    return MixedSupernet(cast(MixedSpace, space))
+
+
+def _blocks(x: Tensor, width: int) -> Tensor:
+    """Channels (B, n * width, H, W) as (B, n, width, H, W)."""
+    return x.view(len(x), -1, width, *x.shape[2:])
+
+
+def _without_small(gates: Tensor) -> Tensor:
+    kernels = gates[:, :, :SKIP]
+    return kernels * (kernels.detach() >= LEAST_GATE)
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    first, *others = parts
+    for part in others:
+        first = first + part
+    return first

@@ -1,0 +1,89 @@
+"""Batch normalisation and convolution that can work on some of their channels."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sgnas_deploy.supernet.depthwise import depthwise
+
+MOMENTUM: Final = 0.1
+EPSILON: Final = 1e-5
+
+
+class Norm(nn.Module):
+    """Batch normalisation over all of its channels, or over the ones that are named.
+
+    Normalisation is per channel, so working on some of them gives what working on all would give
+    for those; the running statistics of the others stay as they are.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
+        """Normalise x (B, n, H, W); `channels` (n,) says which channels those n are."""
+        mean, var, weight, bias = self.running_mean, self.running_var, self.weight, self.bias
+        if channels is None:
+            return functional.batch_norm(
+                x, mean, var, weight, bias, self.training, MOMENTUM, EPSILON
+            )
+        mean, var = mean[channels], var[channels]
+        out = functional.batch_norm(
+            x, mean, var, weight[channels], bias[channels], self.training, MOMENTUM, EPSILON
+        )
+        if self.training:
+            # batch_norm has updated the gathered copies in place.
+            self.running_mean.index_copy_(0, channels, mean)
+            self.running_var.index_copy_(0, channels, var)
+        return out
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift (channels,) that it amounts to in eval mode, without gradients."""
+        scale = self.weight.detach() * torch.rsqrt(self.running_var + EPSILON)
+        return scale, self.bias.detach() - self.running_mean * scale
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias, then batch normalisation."""
+
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int, stride: int = 1, depthwise: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(c_out, 1 if depthwise else c_in, kernel, kernel))
+        # Fan-out counts one group only, else depthwise weights start far too small.
+        fan = kernel * kernel * (1 if depthwise else c_out)
+        nn.init.normal_(self.weight, std=(2 / fan) ** 0.5)
+        self.norm = Norm(c_out)
+        self.stride = stride
+        self.depthwise = depthwise
+
+    def forward(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
+        """Only the named output channels (n,), or all."""
+        weight = self.weight if channels is None else self.weight[channels]
+        return self.norm(self.convolve(x, weight), channels)  # type: ignore[no-any-return]
+
+    def frozen(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
+        """The same in eval mode, normalisation folded; no gradient reaches the weights."""
+        weight = self.weight.detach()
+        scale, shift = self.norm.affine()
+        if channels is not None:
+            weight, scale, shift = weight[channels], scale[channels], shift[channels]
+        return self.convolve(x, weight * scale.view(-1, 1, 1, 1), shift)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The bare convolution with any of its weights."""
+        if self.depthwise:
+            return depthwise(x, weight, self.stride, bias)
+        return functional.conv2d(x, weight, bias, self.stride, weight.shape[-1] // 2)

@@ -1,0 +1,1 @@
+"""Training: recipes, checkpoints, the loop, and what is trained by it."""

@@ -1,0 +1,1 @@
+"""Whole trainings: from data and a recipe to files, one file a job."""

@@ -1,0 +1,62 @@
+"""What is checked before a training begins. No torch here."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from sgnas_deploy.data import DataSet
+from sgnas_deploy.errors import BadInput, EnvironmentProblem
+from sgnas_deploy.spaces import Space
+
+
+def require_training() -> None:
+    """Raise unless everything of the training extra is installed.
+
+    Raises:
+        EnvironmentProblem: names what is missing.
+    """
+    for module in ("torch", "safetensors", "timm"):
+        if importlib.util.find_spec(module) is None:
+            raise EnvironmentProblem(
+                f"training needs {module}, which is not installed",
+                "pip install 'sgnas-deploy[train]'",
+            )
+
+
+def require_positive(**flags: int | None) -> None:
+    """Raise if a flag is given and not positive.
+
+    Raises:
+        BadInput: names the flag.
+    """
+    for name, value in flags.items():
+        if value is not None and value < 1:
+            raise BadInput(f"--{name} must be at least 1, not {value}")
+
+
+def require_classes(data: DataSet, space: Space) -> None:
+    """Raise unless the data has as many classes as the space has logits.
+
+    Raises:
+        BadInput: with the space that fits.
+    """
+    found = len(data.classes)
+    if found != space.classes:
+        name, *words = space.id.split("+")
+        others = [word for word in words if not (word[0] == "c" and word[1:].isdigit())]
+        fitting = "+".join([name, f"c{found}", *others])
+        raise BadInput(
+            f"{data.name} has {found} classes, but space {space.id} has {space.classes}",
+            f"use --space {fitting}",
+        )
+
+
+def data_spec(spec: str) -> str:
+    """A name for the data that means the same from every folder."""
+    return spec if spec == "digits" else str(Path(spec).resolve())
+
+
+def checkpoint_path(weights: Path) -> Path:
+    """Where the state of the training of `NAME.safetensors` is kept until it is done."""
+    return weights.with_suffix(".checkpoint")

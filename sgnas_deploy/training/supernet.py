@@ -1,0 +1,76 @@
+"""Training of a supernet: strictly fair sub-networks, gradients of several passes summed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sgnas_deploy.supernet.base import Supernet
+from sgnas_deploy.training import checkpoint, schedule
+from sgnas_deploy.training.process import derived_seed
+from sgnas_deploy.training.recipes import SupernetRecipe
+
+
+@final
+class SupernetTask:
+    """One step is `passes` sub-networks on one batch, then one update (SGNAS, section 3.3).
+
+    Args:
+        supernet: fresh, on its device.
+        recipe: the settings.
+        steps: of the whole training, for the schedule.
+        seed: decides which sub-networks are drawn.
+    """
+
+    def __init__(self, supernet: Supernet, recipe: SupernetRecipe, steps: int, seed: int) -> None:
+        self._supernet = supernet
+        self._recipe = recipe
+        self._sampler = supernet.sampler(derived_seed("choices", seed))
+        self._parameters = list(supernet.parameters())
+        self._optimizer = torch.optim.SGD(
+            self._parameters,
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        self._schedule = schedule.cosine(self._optimizer, steps, recipe.warmup)
+        # Zero, not missing: a parameter that no pass of a step uses still decays and coasts, as
+        # do the unused sub-blocks of a tensor that is used in part.
+        for parameter in self._parameters:
+            parameter.grad = torch.zeros_like(parameter)
+
+    def step(self, number: int, images: Tensor, labels: Tensor) -> float:
+        """Train on one batch; the loss is the mean over the passes."""
+        self._supernet.train()
+        self._schedule.step_update(number)
+        self._optimizer.zero_grad(set_to_none=False)
+        total = torch.zeros((), device=images.device)
+        for _ in range(self._recipe.passes):
+            logits = self._supernet(images, self._sampler.draw())
+            loss = functional.cross_entropy(
+                logits, labels, label_smoothing=self._recipe.label_smoothing
+            )
+            torch.autograd.backward(loss)
+            total += loss.detach()
+        if self._recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_norm)
+        self._optimizer.step()
+        return float(total) / self._recipe.passes
+
+    def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights, momentum, and what the sampler draws next."""
+        moments, optimizer = checkpoint.pack_optimizer(self._optimizer)
+        tensors = checkpoint.prefixed("weights", self._supernet.state_dict())
+        tensors |= checkpoint.prefixed("optimizer", moments)
+        return tensors, {"optimizer": optimizer, "sampler": self._sampler.state()}
+
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Go on from what `save` returned."""
+        self._supernet.load_state_dict(checkpoint.without_prefix("weights", tensors))
+        moments = checkpoint.without_prefix("optimizer", tensors)
+        checkpoint.unpack_optimizer(self._optimizer, moments, state["optimizer"])
+        self._sampler.restore(state["sampler"])
