@@ -1,0 +1,228 @@
+"""From a table to predictions: `latency = g(sum of per-block costs)`, its inverse, its margin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from sgnas_deploy import spaces
+from sgnas_deploy.blocks import macs
+from sgnas_deploy.errors import BadInput
+from sgnas_deploy.spaces import Space
+from sgnas_deploy.tables.fit import Fit, Model, evaluate, fit
+from sgnas_deploy.tables.format import LatencyTable, weight_bytes
+from sgnas_deploy.tables.margin import UNKNOWN_SELECTION, Margin, margin, selection_bias
+from sgnas_deploy.tables.statistics import Floats, block_cost_s, pooled_percentile_s
+
+ERROR_WARNING: Final = 0.05
+"""A leave-one-out error beyond this is worth a word."""
+
+
+@final
+@dataclass(frozen=True)
+class Costs:
+    """Additive costs of a space's choices.
+
+    Attributes:
+        options: one array a decision, the cost of each of its options.
+        fixed: cost of what every network has (stem and head).
+    """
+
+    options: tuple[Floats, ...]
+    fixed: float
+
+    def total(self, options: Sequence[int]) -> float:
+        """Cost of a network, the fixed part included."""
+        chosen = zip(self.options, options, strict=True)
+        return self.fixed + sum(float(costs[option]) for costs, option in chosen)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Cost of the cheapest and of the dearest network."""
+        return (
+            self.fixed + sum(float(costs.min()) for costs in self.options),
+            self.fixed + sum(float(costs.max()) for costs in self.options),
+        )
+
+
+def costs_of(space: Space, by_key: Mapping[str, float]) -> Costs:
+    """Costs of a space's choices from costs of its blocks."""
+    return Costs(
+        options=tuple(
+            np.array(
+                [
+                    sum(by_key[block.key] for block in space.option_blocks(decision, option))
+                    for option in range(count)
+                ]
+            )
+            for decision, count in enumerate(space.option_counts)
+        ),
+        fixed=sum(by_key[block.key] for block in space.fixed_blocks()),
+    )
+
+
+def macs_costs(space: Space) -> Costs:
+    """Multiply-accumulates instead of measured times: the rival that a table has to beat."""
+    return costs_of(space, {block.key: float(macs(block)) for block in spaces.all_blocks(space)})
+
+
+def bytes_costs(space: Space, precision: str) -> Costs:
+    """Weight bytes of a space's choices."""
+    blocks = spaces.all_blocks(space)
+    return costs_of(space, {block.key: float(weight_bytes(block, precision)) for block in blocks})
+
+
+@final
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts a percentile of a network's hot runs; sums and latencies are in seconds.
+
+    The sum S of a network is `fixed_cost` plus one entry of `option_costs` per decision, so a
+    solver that keeps S <= total_cost(budget) keeps latency_s(S) <= budget.
+
+    Attributes:
+        space: identifier of the space.
+        percentile: which percentile of a hot run is predicted.
+        margin: share of a budget to keep back, so that a prediction's error does not break it.
+        error: mean absolute leave-one-out error over the calibration networks, relative.
+        model: which form g has.
+        coefficients: (a0, a1, a2): g(S) = a0 + a1 S + a2 S^2, a1 > 0, a2 >= 0.
+        option_costs: one array a decision, the cost of each of its options.
+        fixed_cost: of stem and head.
+        residuals: measured / predicted - 1 of each calibration network, predicted without it.
+        margin_parts: where the margin comes from.
+        warnings: what the user should know before trusting it.
+    """
+
+    space: str
+    percentile: float
+    margin: float
+    error: float
+    model: Model
+    coefficients: tuple[float, float, float]
+    option_costs: tuple[Floats, ...]
+    fixed_cost: float
+    residuals: tuple[float, ...]
+    margin_parts: Margin
+    warnings: tuple[str, ...]
+
+    def latency_s(self, total_cost: Floats | float) -> Floats:
+        """g: predicted latency of a sum of costs; strictly monotone, any shape."""
+        return evaluate(self.coefficients, total_cost)
+
+    def total_cost(self, latency_s: Floats | float) -> Floats:
+        """The largest sum whose predicted latency does not exceed `latency_s`; any shape.
+
+        Below `coefficients[0]` it is negative: no network is that fast.
+        """
+        a0, a1, a2 = self.coefficients
+        y = np.asarray(latency_s, dtype=np.float64)
+        above = np.maximum(y - a0, 0)
+        root = 2 * above / (a1 + np.sqrt(a1 * a1 + 4 * a2 * above))
+        total = np.where(y >= a0, root, (y - a0) / a1)
+        total = np.where(np.isposinf(y), np.inf, total)
+        # Rounding may land just above: the promise is "not above the budget", to the last bit.
+        for _ in range(8):
+            over = np.isfinite(y) & (evaluate(self.coefficients, total) > y)
+            if not over.any():
+                break
+            total = np.where(over, np.nextafter(total, -np.inf), total)
+        return np.asarray(total)
+
+    def predict_s(self, options: Sequence[int]) -> float:
+        """Predicted latency of a network."""
+        return float(self.latency_s(Costs(self.option_costs, self.fixed_cost).total(options)))
+
+    @property
+    def range_s(self) -> tuple[float, float]:
+        """Predicted latency of the fastest and of the slowest network."""
+        low, high = Costs(self.option_costs, self.fixed_cost).range
+        return float(self.latency_s(low)), float(self.latency_s(high))
+
+
+def block_times_s(table: LatencyTable, passes: slice = slice(None)) -> dict[str, float]:
+    """Time of each block by the table's statistic, over all passes or some of them."""
+    return {
+        key: block_cost_s(entry.samples_s[passes], table.statistic)
+        for key, entry in table.blocks.items()
+    }
+
+
+def measured_s(table: LatencyTable, percentile: float) -> Floats:
+    """Percentile of each calibration network's samples, all launches together."""
+    return np.array([pooled_percentile_s(n.samples_s, percentile) for n in table.networks])
+
+
+def fit_costs(table: LatencyTable, costs: Costs, percentile: float, with_bytes: bool) -> Fit:
+    """Fit g for any costs on the table's calibration networks."""
+    space = spaces.load(table.space)
+    sizes = bytes_costs(space, table.precision)
+    return fit(
+        [costs.total(network.options) for network in table.networks],
+        [sizes.total(n.options) if with_bytes else 0.0 for n in table.networks],
+        [float(value) for value in measured_s(table, percentile)],
+    )
+
+
+def predictor(table: LatencyTable, percentile: float = 50.0) -> Predictor:
+    """Fit a table's predictor.
+
+    Args:
+        table: the measured table.
+        percentile: of a network's hot runs, between 0 and 100 (neither included).
+
+    Raises:
+        BadInput: an impossible percentile, or a table whose numbers allow no prediction.
+    """
+    if not 0 < percentile < 100:
+        raise BadInput(
+            f"a percentile of {percentile:g} is not possible", "take one between 0 and 100"
+        )
+    space = spaces.load(table.space)
+    times = costs_of(space, block_times_s(table))
+    sizes = bytes_costs(space, table.precision)
+    found = fit_costs(table, times, percentile, with_bytes=True)
+    costs = Costs(
+        options=tuple(
+            t + found.s_per_byte * b for t, b in zip(times.options, sizes.options, strict=True)
+        ),
+        fixed=times.fixed + found.s_per_byte * sizes.fixed,
+    )
+    if float(evaluate(found.coefficients, costs.range[0])) <= 0:
+        raise BadInput(
+            f"the table {table.name} predicts that the fastest network takes no time",
+            "measure it anew on a quieter machine with: sgnas profile --fresh",
+        )
+    parts = margin(found.residuals, selection_of(table, space))
+    warnings = [parts.warning] if parts.warning else []
+    if found.error > ERROR_WARNING:
+        warnings.append(
+            f"predictions of calibration networks err by {found.error:.1%} on average "
+            "(each left out of the fit once)"
+        )
+    for array in costs.options:
+        array.setflags(write=False)
+    return Predictor(
+        space=table.space,
+        percentile=percentile,
+        margin=parts.share,
+        error=found.error,
+        model=found.model,
+        coefficients=found.coefficients,
+        option_costs=costs.options,
+        fixed_cost=costs.fixed,
+        residuals=found.residuals,
+        margin_parts=parts,
+        warnings=tuple(warnings),
+    )
+
+
+def selection_of(table: LatencyTable, space: Space) -> float:
+    """The table's own estimate of the selection bias, see `margin`."""
+    if min(len(entry.samples_s) for entry in table.blocks.values()) < 2:
+        return UNKNOWN_SELECTION
+    halves = [costs_of(space, block_times_s(table, slice(i, None, 2))) for i in (0, 1)]
+    return selection_bias(halves[0].options, halves[1].options, macs_costs(space).options)
