@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, final
 
-from sgnas_deploy import files
-from sgnas_deploy.errors import NotBuiltYet
-from sgnas_deploy.events import Reporter
-from sgnas_deploy.workspace import DEFAULT_ROOT
+import numpy as np
+import numpy.typing as npt
+
+from sgnas_deploy import architectures, files, generator, spaces, supernet, tables
+from sgnas_deploy.architectures import Architecture, ArchitectureFile, Budgeted
+from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem
+from sgnas_deploy.events import Reporter, Warned, stage
+from sgnas_deploy.generator.scale import Scale, option_macs, scale_of
+from sgnas_deploy.generator.within import Kept, best_within
+from sgnas_deploy.spaces import Space
+from sgnas_deploy.tables import Predictor
+from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
+
+MOST_BUDGETS: Final = 100_000
 
 Scores: TypeAlias = Literal["generator", "macs"]
 
@@ -86,11 +99,274 @@ class GenerateResult(files.FrozenModel):
     seconds: float
 
 
+@final
+@dataclass(frozen=True)
+class _Task:
+    """What is generated from: the table's predictor, its range, and the flags."""
+
+    workspace: Workspace
+    table: Path
+    table_sha256: str
+    model: Predictor
+    space: Space
+    scale: Scale
+    margin: float
+    request: GenerateRequest
+
+    @property
+    def fastest_s(self) -> float:
+        """The smallest feasible budget, margin included."""
+        return _with_margin(self.scale.fastest_s, self.margin)
+
+    @property
+    def slowest_s(self) -> float:
+        """The budget of the network with the most operations, margin included."""
+        return _with_margin(self.scale.slowest_s, self.margin)
+
+
 def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
     """Generate architectures.
+
+    Nothing is written unless every budget is feasible.
 
     Raises:
         ClearNo: a budget below the fastest network; the message has the feasible range.
         BadInput: a budget that is no positive finite number, or missing inputs.
+        EnvironmentProblem: torch is missing (not with `--scores macs`), or the workspace cannot be
+            written.
     """
-    raise NotBuiltYet("sgnas generate is not built yet")
+    _check(request)
+    task = _task(request)
+    budgets_s = _budgets(task)
+    warnings = [*task.model.warnings, *_too_generous(task, budgets_s)]
+    scores = _macs_scores if request.scores == "macs" else _generator_scores(task)
+    started = time.perf_counter()
+    # The slowest is a feasible budget itself: rounding must not put it above the range.
+    targets_s = np.minimum(budgets_s * (1 - task.margin), task.scale.slowest_s)
+    bonus = None if request.scores == "macs" else option_macs(task.space)
+    kept = best_within(task.model, task.scale, scores(task, targets_s), targets_s, bonus)
+    seconds = time.perf_counter() - started
+    described = _described(task, budgets_s, kept)
+    if request.scores == "generator":
+        described, problem = _with_accuracy(task, described, reporter)
+        warnings += [problem] if problem else []
+    for text in warnings:
+        reporter.event(Warned(text))
+    for one in described:
+        files.write_model(_path(task, one), one)
+    task.workspace.remember("generate", [one.name for one in described], task.space.id)
+    return GenerateResult(
+        table=task.table,
+        percentile=request.percentile,
+        margin=task.margin,
+        scores=request.scores,
+        fastest_s=task.fastest_s,
+        slowest_s=task.slowest_s,
+        architectures=tuple(
+            Generated(
+                name=one.name,
+                path=_path(task, one),
+                budget_s=float(budget),
+                predicted_s=found.predicted_s,
+                unused=1 - found.predicted_s / float(budget),
+                macs=one.macs,
+                params=one.params,
+                labels=one.labels,
+                supernet_accuracy=one.supernet_accuracy,
+            )
+            for budget, found, one in zip(budgets_s, kept, described, strict=True)
+        ),
+        warnings=tuple(warnings),
+        seconds=seconds,
+    )
+
+
+def _check(request: GenerateRequest) -> None:
+    for budget in request.budgets_s:
+        if not (math.isfinite(budget) and budget > 0):
+            raise BadInput(
+                f"a latency budget of {budget * 1e3:g} ms is not possible",
+                "give a positive number of milliseconds, such as --latency-ms 10",
+            )
+    asked = [bool(request.budgets_s), request.count is not None, request.maximum]
+    if sum(asked) != 1:
+        raise BadInput(
+            "give either latency budgets, or a count, or the maximum",
+            "such as: sgnas generate --latency-ms 10, or: sgnas generate --count 3",
+        )
+    number = len(request.budgets_s) if request.count is None else request.count
+    if not (request.maximum or 1 <= number <= MOST_BUDGETS):
+        raise BadInput(f"{number} budgets are not possible", f"give 1 to {MOST_BUDGETS}")
+    if request.margin is not None and not 0 <= request.margin < 1:
+        raise BadInput(
+            f"a margin of {request.margin:g} is not possible",
+            "give a share of the budget, at least 0 and below 1, such as 0.05",
+        )
+
+
+def _task(request: GenerateRequest) -> _Task:
+    workspace = Workspace(request.workdir)
+    path = workspace.find_table(request.lut, None if request.lut else workspace.space)
+    table = tables.read(path)
+    model = tables.predictor(table, request.percentile)
+    space = spaces.load(table.space)
+    return _Task(
+        workspace=workspace,
+        table=path,
+        table_sha256=tables.sha256(path),
+        model=model,
+        space=space,
+        scale=scale_of(model, space),
+        margin=model.margin if request.margin is None else request.margin,
+        request=request,
+    )
+
+
+def _with_margin(latency_s: float, margin: float) -> float:
+    """The smallest budget that leaves `latency_s` when the margin is taken off."""
+    budget = latency_s / (1 - margin)
+    while budget * (1 - margin) < latency_s:
+        budget = math.nextafter(budget, math.inf)
+    return budget
+
+
+def _budgets(task: _Task) -> npt.NDArray[np.float64]:
+    """The budgets, all feasible.
+
+    `--count`: evenly over the range, both ends included; a single one is the middle.
+    """
+    request, fastest, slowest = task.request, task.fastest_s, task.slowest_s
+    if request.maximum:
+        return np.array([slowest])
+    if request.count == 1:
+        return np.array([(fastest + slowest) / 2])
+    if request.count is not None:
+        return np.linspace(fastest, slowest, request.count)
+    for budget in request.budgets_s:
+        if budget < fastest:
+            raise ClearNo(
+                f"no network of {task.space.id} keeps {budget * 1e3:.4g} ms: budgets from "
+                f"{_ms(fastest, up=True)} to {_ms(slowest)} ms are feasible, "
+                f"the margin of {task.margin:.1%} included",
+                f"ask for at least: sgnas generate --latency-ms {_ms(fastest, up=True)}",
+            )
+    return np.array(request.budgets_s, dtype=np.float64)
+
+
+def _ms(latency_s: float, up: bool = False) -> str:
+    """Milliseconds in four digits; with `up`, never less than the latency."""
+    ms = latency_s * 1e3
+    text = f"{ms:.4g}"
+    if up and float(text) < ms:
+        text = f"{ms + 10.0 ** (math.floor(math.log10(ms)) - 3):.4g}"
+    return text
+
+
+def _too_generous(task: _Task, budgets_s: npt.NDArray[np.float64]) -> list[str]:
+    return [
+        f"{budget * 1e3:.4g} ms is more than {task.space.id} has a use for: from "
+        f"{_ms(task.slowest_s)} ms on, the largest network is generated"
+        for budget in budgets_s
+        if budget > task.slowest_s
+    ]
+
+
+Scorer: TypeAlias = Callable[[_Task, npt.NDArray[np.float64]], Sequence[npt.NDArray[np.float64]]]
+
+
+def _macs_scores(
+    task: _Task, targets_s: npt.NDArray[np.float64]
+) -> Sequence[npt.NDArray[np.float64]]:
+    """Operations, in millions: the same for every budget."""
+    return [np.broadcast_to(m, (len(targets_s), len(m))) for m in option_macs(task.space)]
+
+
+def _generator_scores(task: _Task) -> Scorer:
+    """Load the generator that fits; what is returned asks it for all budgets in one pass."""
+    weights = generator.weights_path(task.workspace.generator, task.table.stem)
+    found = generator.read_file(weights)
+    trained = supernet.weights_path(task.workspace.supernet, task.space)
+    generator.check(
+        found,
+        space=task.space.id,
+        table_sha256=task.table_sha256,
+        percentile=task.request.percentile,
+        supernet_sha256=files.sha256_of(trained) if trained.is_file() else None,
+    )
+    network = generator.load(weights, task.space, found)
+
+    def scores(
+        task: _Task, targets_s: npt.NDArray[np.float64]
+    ) -> Sequence[npt.NDArray[np.float64]]:
+        return network.option_scores(task.scale.share(targets_s))
+
+    return scores
+
+
+def _described(
+    task: _Task, budgets_s: npt.NDArray[np.float64], kept: Sequence[Kept]
+) -> tuple[ArchitectureFile, ...]:
+    weights = generator.weights_path(task.workspace.generator, task.table.stem)
+    by_generator = task.request.scores == "generator"
+    sha256 = files.sha256_of(weights) if by_generator else None
+    found = []
+    for name, budget, one in zip(_names(task, budgets_s), budgets_s, kept, strict=True):
+        budgeted = Budgeted(
+            budget_s=float(budget),
+            percentile=task.request.percentile,
+            predicted_s=one.predicted_s,
+            margin=task.margin,
+            scores=task.request.scores,
+            score=one.score,
+            table_sha256=task.table_sha256,
+            generator_sha256=sha256,
+        )
+        found.append(
+            architectures.describe(name, Architecture(task.space.id, one.options), budgeted)
+        )
+    return tuple(found)
+
+
+def _names(task: _Task, budgets_s: npt.NDArray[np.float64]) -> tuple[str, ...]:
+    """`SPACE-BUDGETms`, in as many digits as it takes to tell them apart; repeats are numbered."""
+    different = len(set(budgets_s.tolist()))
+    digits = 4
+    while True:
+        texts = [f"{budget * 1e3:.{digits}g}" for budget in budgets_s]
+        if len(set(texts)) == different or digits == 17:
+            break
+        digits += 1
+    names: list[str] = []
+    for text in texts:
+        again = names.count(name := f"{task.space.id}-{text}ms")
+        while again and name in names:
+            again += 1
+            name = f"{task.space.id}-{text}ms-{again}"
+        names.append(name)
+    return tuple(names)
+
+
+def _path(task: _Task, one: ArchitectureFile) -> Path:
+    return task.workspace.architectures / f"{one.name}.json"
+
+
+def _with_accuracy(
+    task: _Task, described: tuple[ArchitectureFile, ...], reporter: Reporter
+) -> tuple[tuple[ArchitectureFile, ...], str | None]:
+    """Top-1 in the supernet on images that nothing is trained on; or why it is not known."""
+    weights = supernet.weights_path(task.workspace.supernet, task.space)
+    if not weights.is_file():
+        return described, None
+    try:
+        from sgnas_deploy.generator import judging
+
+        with stage(reporter, "evaluating in the supernet", len(described), "networks") as progress:
+            judge = judging.Judge(weights, task.space)
+            found = []
+            for one in described:
+                accuracy = judge.accuracy(one.options)
+                progress.advance(note=f"{one.name}: {accuracy:.1%}")
+                found.append(one.model_copy(update={"supernet_accuracy": accuracy}))
+    except (BadInput, EnvironmentProblem) as error:
+        return described, f"accuracy in the supernet is not known: {error.message}"
+    return tuple(found), None

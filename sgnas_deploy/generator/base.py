@@ -1,0 +1,63 @@
+"""What every family's generator answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from sgnas_deploy.generator.scale import LatencyModel
+
+
+class ExpectedLatency(nn.Module, ABC):
+    """The latency that a mixture of networks has on average."""
+
+    @abstractmethod
+    def forward(self, gates: Tensor) -> Tensor:
+        """Seconds, shape (B,), for the family's gates of B mixtures; differentiable."""
+
+
+class Generator(nn.Module, ABC):
+    """Budgets to logits, and logits to what training and the solver need.
+
+    Logits and gates have the family's shape (B, ...) with choices on the last axis; gates are
+    probabilities over those choices.
+    """
+
+    @abstractmethod
+    def set_priors(self, networks: Sequence[tuple[int, ...]], shares: Sequence[float]) -> None:
+        """Fill the prior pool: as many architectures as the recipe says, with their shares."""
+
+    @abstractmethod
+    def forward(self, shares: Tensor) -> Tensor:
+        """Logits for budgets, shape (B,), as shares of the feasible range."""
+
+    @abstractmethod
+    def expected_latency(self, model: LatencyModel) -> ExpectedLatency:
+        """The expectation under a table's predictor."""
+
+    @abstractmethod
+    def scores(self, gates: Tensor) -> tuple[Tensor, ...]:
+        """Log-probability of every option: one tensor (B, options) per decision."""
+
+    def option_scores(self, shares: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+        """Scores of every option for budgets, shape (n,), in one pass: one (n, options) each."""
+        with torch.inference_mode():
+            gates = self(torch.from_numpy(shares)).softmax(dim=-1)
+            return tuple(score.numpy() for score in self.scores(gates))
+
+
+def gumbel_softmax(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+    """Softmax over the last axis of logits with Gumbel noise (Jang et al. 2017).
+
+    Args:
+        logits: any shape; minus infinity where a choice is not allowed.
+        uniform: noise in (0, 1), of the same shape.
+        temperature: the lower, the closer to one-hot.
+    """
+    noise = -(-uniform.log()).log()
+    return ((logits + noise) / temperature).softmax(dim=-1)

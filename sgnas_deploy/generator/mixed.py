@@ -1,0 +1,109 @@
+"""The generator of mixed-kernel MBConv spaces (SGNAS, CVPR 2021, section 3.3).
+
+A small convolutional network over a map with one row per layer and one column per sub-block and
+choice: 19 x 24 for `imagenet`. The budget, a share of the feasible range, is spread over ten
+channels of that map and passes three convolutions; the prior, an architecture of about that budget
+as a one-hot map, passes two; their sum passes one convolution, a body of three with a skip
+connection, and a last one that gives the logits. 67,969 parameters at a width of 32.
+
+Budgets are the batch axis, in training and in generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from sgnas_deploy.blocks.mb import KERNELS
+from sgnas_deploy.generator.base import Generator
+from sgnas_deploy.generator.expected import CHOICES, ExpectedMixedLatency, Multisets
+from sgnas_deploy.generator.recipe import Recipe
+from sgnas_deploy.generator.scale import LatencyModel
+from sgnas_deploy.spaces import Space
+from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
+
+SKIP = len(KERNELS)
+
+
+@final
+class MixedGenerator(Generator):
+    """Budgets to logits (B, L, 6, 4); the skip of each first sub-block is minus infinity.
+
+    Args:
+        space: the search space.
+        recipe: width, channels of the budget, size of the prior pool.
+    """
+
+    def __init__(self, space: MixedSpace, recipe: Recipe) -> None:
+        super().__init__()
+        self.space = space
+        self.budget_channels = recipe.budget_channels
+        rows, columns, hidden = len(space.layers), SUB_BLOCKS * CHOICES, recipe.hidden
+        self.of_budget = nn.Sequential(
+            *_conv(recipe.budget_channels, hidden), *_conv(hidden, hidden), *_conv(hidden, hidden)
+        )
+        self.of_prior = nn.Sequential(*_conv(1, hidden), *_conv(hidden, hidden))
+        self.joined = nn.Sequential(*_conv(hidden, hidden))
+        self.body = nn.Sequential(
+            *_conv(hidden, hidden), *_conv(hidden, hidden), *_conv(hidden, hidden)
+        )
+        self.last = nn.Conv2d(hidden, 1, 3, padding=1)
+        self.priors: Tensor
+        self.prior_shares: Tensor
+        self.register_buffer("priors", torch.zeros(recipe.priors, rows, columns))
+        self.register_buffer("prior_shares", torch.zeros(recipe.priors, dtype=torch.float64))
+        self.multisets = Multisets(space.multisets)
+
+    def set_priors(self, networks: Sequence[tuple[int, ...]], shares: Sequence[float]) -> None:
+        """Fill the prior pool."""
+        maps = torch.stack([one_hot(self.space, options) for options in networks])
+        self.priors.copy_(maps.flatten(2))
+        self.prior_shares.copy_(torch.tensor(shares, dtype=torch.float64))
+
+    def forward(self, shares: Tensor) -> Tensor:
+        """Logits (B, L, 6, 4) for budgets (B,) as shares of the feasible range."""
+        nearest = (shares.double()[:, None] - self.prior_shares).abs().argmin(dim=1)
+        prior = self.priors[nearest].unsqueeze(1)
+        rows, columns = self.priors.shape[1:]
+        budget = shares.to(self.priors.dtype)[:, None, None, None].expand(
+            -1, self.budget_channels, rows, columns
+        )
+        x = self.joined(self.of_budget(budget) + self.of_prior(prior))
+        logits = self.last(x + self.body(x)).reshape(-1, rows, SUB_BLOCKS, CHOICES)
+        return cast(Tensor, logits.masked_fill(_first_skip(logits.device), -torch.inf))
+
+    def scores(self, gates: Tensor) -> tuple[Tensor, ...]:
+        """Log-probability of every multiset: L tensors (B, 83)."""
+        return self.multisets.log_probabilities(gates).unbind(dim=1)
+
+    def expected_latency(self, model: LatencyModel) -> ExpectedMixedLatency:
+        """The exact expectation under a table's predictor."""
+        return ExpectedMixedLatency(self.space.multisets, model)
+
+
+def one_hot(space: MixedSpace, options: tuple[int, ...]) -> Tensor:
+    """An architecture as gates (L, 6, 4): kernels in rising order, then skips."""
+    rows = []
+    for option in options:
+        counts = space.multisets[option]
+        choices = [j for j, n in enumerate(counts) for _ in range(n)]
+        rows.append(choices + [SKIP] * (SUB_BLOCKS - len(choices)))
+    return nn.functional.one_hot(torch.tensor(rows), CHOICES).float()
+
+
+def build(space: Space, recipe: Recipe) -> MixedGenerator:
+    """A fresh generator."""
+    return MixedGenerator(cast(MixedSpace, space), recipe)
+
+
+def _conv(c_in: int, c_out: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), nn.ReLU()
+
+
+def _first_skip(device: torch.device) -> Tensor:
+    mask = torch.zeros(SUB_BLOCKS, CHOICES, dtype=torch.bool, device=device)
+    mask[0, SKIP] = True
+    return mask

@@ -1,0 +1,70 @@
+"""From scores to architectures that keep their latency budgets. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import numpy.typing as npt
+
+from sgnas_deploy import solver
+from sgnas_deploy.generator.scale import LatencyModel, Scale
+
+HAIR: Final = 1e-12
+"""Share of a sum of costs that is kept back, because sums in another order differ in last bits."""
+
+
+@final
+@dataclass(frozen=True)
+class Kept:
+    """An architecture within its target.
+
+    Attributes:
+        options: index of the chosen option of each decision.
+        predicted_s: predicted latency, at most the target.
+        score: sum of the chosen options' own scores (without any bonus).
+    """
+
+    options: tuple[int, ...]
+    predicted_s: float
+    score: float
+
+
+def best_within(
+    model: LatencyModel,
+    scale: Scale,
+    scores: Sequence[npt.NDArray[np.float64]],
+    targets_s: npt.NDArray[np.float64],
+    bonus: Sequence[npt.NDArray[np.float64]] | None = None,
+) -> tuple[Kept, ...]:
+    """The best architecture within each target, each under its own scores.
+
+    Args:
+        model: the table's predictor.
+        scale: its feasible range.
+        scores: one array per decision, shape (n, options).
+        targets_s: latencies to keep, at least `scale.fastest_s`, shape (n,).
+        bonus: what to spend spare budget on, one array per decision, see `solver.spending`.
+    """
+    if not (targets_s >= scale.fastest_s).all():
+        raise ValueError("a target is below the fastest network")
+    sums = model.total_cost(targets_s)
+    least, most = solver.feasible_range(model.option_costs)
+    # Nothing costs more than `most`: a target far above it would only lose precision.
+    room = np.clip(sums - HAIR * np.abs(sums) - model.fixed_cost, least, most)
+    wanted = scores if bonus is None else solver.spending(model.option_costs, scores, bonus, room)
+    found = []
+    for i, solution in enumerate(solver.solve_each(model.option_costs, wanted, room)):
+        if solution is None:
+            raise AssertionError(f"no network within {targets_s[i]!r} s, the fastest included")
+        options, predicted = solution.options, model.predict_s(solution.options)
+        if predicted > targets_s[i]:
+            # Only at the very fastest, where no hair can be kept back.
+            options, predicted = scale.fastest, scale.fastest_s
+        if not predicted <= targets_s[i]:
+            raise AssertionError(f"{predicted!r} s predicted on a target of {targets_s[i]!r} s")
+        own = float(np.cumsum([s[i, o] for s, o in zip(scores, options, strict=True)])[-1])
+        found.append(Kept(options, predicted, own))
+    return tuple(found)
