@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from sgnas_deploy import files
-from sgnas_deploy.errors import NotBuiltYet
+from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.transports import Transport
+from sgnas_profilers.transports.local import LocalTransport
 
+from sgnas_deploy import devices, files, spaces
+from sgnas_deploy.devices import Device
+from sgnas_deploy.emitter import DEFAULT_FORM, emit_block
+from sgnas_deploy.errors import EnvironmentProblem, NotBuiltYet
+from sgnas_deploy.tables.plans import block_plan
+from sgnas_deploy.verdict import conditions
 
-class Device(files.FrozenModel):
-    """A device by name.
+__all__ = ["AddRequest", "Device", "DeviceTest", "DevicesResult", "add", "list_devices", "test"]
 
-    Attributes:
-        name: what `--device` takes.
-        transport: `local` or `ssh`.
-        host: `USER@HOST` or an alias of the SSH configuration; None for `local`.
-        backend: what executes there by default.
-        power_mode: what the user says it runs in; recorded, not set.
-        notes: free text.
-        builtin: known without registration.
-    """
-
-    name: str
-    transport: str
-    host: str | None = None
-    backend: str
-    power_mode: str | None = None
-    notes: str = ""
-    builtin: bool = False
+PLAN: Final = block_plan(0.002, 20)
 
 
 class DevicesResult(files.FrozenModel):
@@ -60,19 +51,67 @@ class AddRequest:
 
 
 def list_devices() -> DevicesResult:
-    """All devices there are."""
-    raise NotBuiltYet("sgnas devices list is not built yet")
+    """All devices there are.
+
+    Raises:
+        BadInput: the registry is damaged.
+    """
+    return DevicesResult(registry=devices.registry_path(), devices=devices.all_devices())
 
 
 def add(request: AddRequest) -> Device:
     """Register a device in the user's configuration.
 
     Raises:
-        BadInput: the name is built in, or not fit for a file name.
+        BadInput: the name is taken or not fit for a file name; no such backend; no such host.
     """
-    raise NotBuiltYet("sgnas devices add is not built yet")
+    return devices.register(
+        request.name, request.host, request.backend, request.power_mode, request.notes
+    )
 
 
-def test(name: str) -> DeviceTest:
-    """Start the agent on a device, time a small block, read the machine's state."""
-    raise NotBuiltYet("sgnas devices test is not built yet")
+def test(name: str, *, transport: Transport | None = None) -> DeviceTest:
+    """Start the agent on a device, time a small block, read the machine's state.
+
+    Args:
+        name: of the device.
+        transport: the way to it; None for the one that it needs.
+
+    Raises:
+        BadInput: there is no such device.
+        NotBuiltYet: it cannot be reached yet.
+    """
+    device = devices.find(name)
+    if device.transport != "local" or device.backend not in devices.BUILT_BACKENDS:
+        raise NotBuiltYet(
+            f"reaching device {name!r} ({device.transport}, {device.backend}) is not built yet",
+            "what works today is: sgnas devices test cpu",
+        )
+    block = spaces.load("tiny").network_blocks((0,) * len(spaces.load("tiny").option_counts))[1][1]
+    try:
+        with (transport or LocalTransport()).start(device.backend, RunOptions(1)) as agent:
+            hello = agent.hello
+            found = agent.measure(emit_block(block, DEFAULT_FORM, 1), PLAN)
+    except EnvironmentProblem as error:
+        return DeviceTest(name=name, reachable=False, detail=str(error), environment={})
+    fastest_s = min(found.timing.samples_s)
+    return DeviceTest(
+        name=name,
+        reachable=True,
+        detail=(
+            f"block {block.key} takes {1e6 * fastest_s:.1f} us with "
+            f"{hello.backend.get('runtime', device.backend)} {hello.backend.get('version', '')}"
+        ).rstrip(),
+        environment={
+            **{f"machine.{key}": text for key, text in hello.machine.items()},
+            **{f"backend.{key}": text for key, text in hello.backend.items()},
+            **{
+                f"state.{key}": value if isinstance(value, str) else f"{value:g}"
+                for key, value in found.state.items()
+            },
+        },
+        warnings=conditions.doubts([found.state]),
+    )
+
+
+test.__test__ = False  # type: ignore[attr-defined] # not for pytest, which collects such names

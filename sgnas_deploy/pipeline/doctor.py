@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
-from sgnas_deploy import files
-from sgnas_deploy.errors import NotBuiltYet
+from sgnas_profilers import machine
+from sgnas_profilers.backends import RunOptions, load
+
+from sgnas_deploy import devices, files
+from sgnas_deploy.errors import SgnasError
+
+State: TypeAlias = Literal["ok", "missing", "problem"]
+
+MIN_PYTHON: Final = (3, 10)
+MIN_FREE_BYTES: Final = 500_000_000
+BASE: Final = ("numpy", "onnx", "pydantic", "typer", "rich")
+TRAIN: Final = (
+    ("torch", "torch"),
+    ("torchvision", "torchvision"),
+    ("timm", "timm"),
+    ("safetensors", "safetensors"),
+    ("scikit-learn", "sklearn"),
+)
+NOT_RUN: Final = "not yet run on hardware"
+# Distribution and module of what TensorRT needs, and how to get it.
+ACCELERATOR: Final = (
+    ("tensorrt", "tensorrt", "pip install 'sgnas-deploy[tensorrt]'; on a Jetson it is JetPack's"),
+    ("tensorrt_rtx", "tensorrt_rtx", "pip install 'sgnas-deploy[rtx]'"),
+    ("cuda-bindings", "cuda", "pip install 'sgnas-deploy[tensorrt]'"),
+    ("pycuda", "pycuda", "pip install 'sgnas-deploy[tensorrt]' (only where cuda-bindings is not)"),
+)
 
 
 class Finding(files.FrozenModel):
@@ -19,7 +52,7 @@ class Finding(files.FrozenModel):
     """
 
     name: str
-    state: Literal["ok", "missing", "problem"]
+    state: State
     detail: str
     cure: str = ""
 
@@ -32,5 +65,184 @@ class DoctorResult(files.FrozenModel):
 
 
 def doctor() -> DoctorResult:
-    """Look, and change nothing."""
-    raise NotBuiltYet("sgnas doctor is not built yet")
+    """Look, and change nothing (but for a file that is made and removed at once)."""
+    findings = tuple(finding for look in LOOKS for finding in look())
+    return DoctorResult(
+        healthy=all(finding.state != "problem" for finding in findings), findings=findings
+    )
+
+
+def _python() -> Iterable[Finding]:
+    fits = sys.version_info[:2] >= MIN_PYTHON
+    wanted = ".".join(map(str, MIN_PYTHON))
+    yield Finding(
+        name="python",
+        state="ok" if fits else "problem",
+        detail=f"{platform.python_implementation()} {platform.python_version()}",
+        cure="" if fits else f"install Python {wanted} or newer",
+    )
+
+
+def _base() -> Iterable[Finding]:
+    for name in BASE:
+        # Imported, because a broken installation has a version too.
+        try:
+            importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            yield _bad(
+                name, f"cannot be imported: {error}", "pip install --force-reinstall " + name
+            )
+        else:
+            yield Finding(name=name, state="ok", detail=version(name) or "version unknown")
+
+
+def _onnxruntime() -> Iterable[Finding]:
+    try:
+        found = load("onnxruntime").describe(RunOptions(1))
+        import onnxruntime
+
+        providers = ", ".join(onnxruntime.get_available_providers())
+    except (SgnasError, ImportError, OSError) as error:
+        message = error.message if isinstance(error, SgnasError) else str(error)
+        yield Finding(
+            name="onnxruntime",
+            state="missing",
+            detail=f"profile and validate cannot measure this CPU: {message}",
+            cure="pip install 'sgnas-deploy[cpu]'",
+        )
+        return
+    yield Finding(name="onnxruntime", state="ok", detail=f"{found['version']} ({providers})")
+
+
+def _train() -> Iterable[Finding]:
+    for name, module in TRAIN:
+        yield _optional(name, module, "pip install 'sgnas-deploy[train]'", "", "for training")
+
+
+def _accelerator() -> Iterable[Finding]:
+    for name, module, cure in ACCELERATOR:
+        yield _optional(name, module, cure, f", {NOT_RUN}", f"for NVIDIA devices, {NOT_RUN}")
+    path = shutil.which("trtexec") or _jetson_trtexec()
+    yield Finding(
+        name="trtexec",
+        state="ok" if path else "missing",
+        detail=f"{path}, {NOT_RUN}" if path else f"for NVIDIA devices, {NOT_RUN}",
+        cure="" if path else "comes with TensorRT's archive or JetPack; put it on PATH",
+    )
+
+
+def _jetson_trtexec() -> str | None:
+    """JetPack puts it where PATH does not lead."""
+    path = Path("/usr/src/tensorrt/bin/trtexec")
+    return str(path) if path.is_file() else None
+
+
+def _ssh() -> Iterable[Finding]:
+    path = shutil.which("ssh")
+    yield Finding(
+        name="ssh client",
+        state="ok" if path else "missing",
+        detail=path or "for devices on other hosts",
+        cure="" if path else "install OpenSSH's client, such as: apt install openssh-client",
+    )
+
+
+def _disk() -> Iterable[Finding]:
+    here = Path.cwd()
+    free = shutil.disk_usage(here).free
+    enough = free >= MIN_FREE_BYTES
+    yield Finding(
+        name="disk space",
+        state="ok" if enough else "problem",
+        detail=f"{free / 1e9:.1f} GB free in {here}",
+        cure="" if enough else f"free {MIN_FREE_BYTES / 1e9:g} GB, or work in another folder",
+    )
+
+
+def _machine() -> Iterable[Finding]:
+    state, facts = machine.state(), machine.fingerprint()
+    cores = len(machine.usable_cpus())
+    detail = f"{facts.get('cpu') or facts.get('arch', 'unknown')}, {cores} usable cores"
+    yield Finding(name="processor", state="ok", detail=detail)
+    governor = state.get("governor")
+    steady = governor in (None, "performance")
+    yield Finding(
+        name="cpu governor",
+        state="ok" if steady else "missing",
+        detail=str(governor or "not readable here")
+        + ("" if steady else ": clocks change while measuring"),
+        cure="" if steady else "sudo cpupower frequency-set --governor performance",
+    )
+    load_1min = state.get("load_1min")
+    idle = not isinstance(load_1min, float) or load_1min < 0.5 * cores
+    yield Finding(
+        name="load",
+        state="ok" if idle else "missing",
+        detail="not readable here" if load_1min is None else f"{load_1min} over the last minute",
+        cure="" if idle else "end other programs before you measure",
+    )
+
+
+def _config() -> Iterable[Finding]:
+    path = devices.registry_path()
+    cure = f"make {path.parent} a folder that you may write to, or set XDG_CONFIG_HOME"
+    folder = path.parent
+    # The folder itself is made when it is needed; until then the nearest one above it counts.
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        yield _bad("configuration", f"cannot write in {folder}: {error.strerror or error}", cure)
+        return
+    try:
+        known = devices.all_devices()
+    except SgnasError as error:
+        yield _bad("configuration", error.message, error.cure or cure)
+        return
+    own = sum(not device.builtin for device in known)
+    yield Finding(
+        name="configuration",
+        state="ok",
+        detail=f"{path}: {own} registered device{'' if own == 1 else 's'}",
+    )
+
+
+LOOKS: Final[tuple[Callable[[], Iterable[Finding]], ...]] = (
+    _python,
+    _base,
+    _onnxruntime,
+    _train,
+    _accelerator,
+    _ssh,
+    _disk,
+    _machine,
+    _config,
+)
+
+
+def _bad(name: str, detail: str, cure: str) -> Finding:
+    return Finding(name=name, state="problem", detail=detail, cure=cure)
+
+
+def _optional(name: str, module: str, cure: str, remark: str, purpose: str) -> Finding:
+    """A part that is looked for and not imported: that would take seconds, or a GPU."""
+    if (found := version(name)) or _is_there(module):
+        return Finding(name=name, state="ok", detail=f"{found or 'version unknown'}{remark}")
+    return Finding(name=name, state="missing", detail=purpose, cure=cure)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def version(name: str) -> str | None:
+    """Version of an installed distribution, None where there is none of that name."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, final
 
-from sgnas_deploy import files
-from sgnas_deploy.errors import NotBuiltYet
-from sgnas_deploy.events import Reporter
-from sgnas_deploy.workspace import DEFAULT_ROOT
+import numpy as np
+from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.transports import Transport
+from sgnas_profilers.transports.local import LocalTransport
 
-Verdict: TypeAlias = Literal["PASS", "FAIL", "UNDECIDED"]
+from sgnas_deploy import data as images
+from sgnas_deploy import devices, files, models
+from sgnas_deploy.data import DataSet
+from sgnas_deploy.errors import BadInput, NotBuiltYet
+from sgnas_deploy.events import Note, NullReporter, Reporter, Warned
+from sgnas_deploy.models import ExportFile
+from sgnas_deploy.pipeline.export import find_table
+from sgnas_deploy.tables import predictor
+from sgnas_deploy.tables.statistics import spans
+from sgnas_deploy.verdict import PercentileTest, Verdict, accuracy, campaign, conditions, report
+from sgnas_deploy.verdict.campaign import MIN_PERIOD_S, Outcome, Subject
+from sgnas_deploy.verdict.settings import Settings, changed_since, settings_of
+from sgnas_deploy.verdict.undecided import reason
+from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 
 
 @dataclass(frozen=True)
@@ -51,13 +68,17 @@ class Validated(files.FrozenModel):
         predicted_s: what the table promised, None where no table did.
         p50_s: measured median of a hot run.
         p95_s: measured 95th percentile.
-        unused: 1 - measured / budget at the percentile.
+        measured_s: measured at `percentile`.
+        unused: 1 - measured / budget at the percentile; negative above the budget.
         n: hot runs measured.
-        blocks: independent blocks of runs the test worked on.
+        blocks: units of observation of the test: the launches.
         launches: fresh processes.
         environment: device, runtime, clocks, temperatures: what was readable.
         artefact_sha256: the file that was measured.
+        artefact_bytes: its size.
+        peak_rss_bytes: largest resident memory of a measuring process, runtime included.
         accuracy: top-1 on the data, None where not asked for.
+        parity_max_abs: largest difference of a logit to the PyTorch network, at export.
         line: all of it in one line, fit for a release note.
         report: where the JSON report stands.
     """
@@ -71,6 +92,7 @@ class Validated(files.FrozenModel):
     predicted_s: float | None
     p50_s: float
     p95_s: float
+    measured_s: float | None = None
     unused: float
     n: int
     blocks: int
@@ -92,6 +114,347 @@ class ValidateResult(files.FrozenModel):
     networks: tuple[Validated, ...]
 
 
-def validate(request: ValidateRequest, reporter: Reporter) -> ValidateResult:
-    """Measure until the verdict is certain enough, or the time is up."""
-    raise NotBuiltYet("sgnas validate is not built yet")
+class VerdictReport(files.FrozenModel):
+    """`reports/NAME.verdict.json`: the verdict, and all that it rests on.
+
+    Attributes:
+        kind: `sgnas-verdict`.
+        schema_version: version of this layout.
+        result: what the command printed.
+        export: the description of the file that was measured.
+        settings: backend, threads and timing plan.
+        test: the evidence.
+        launches: every fresh process with all its samples.
+        warnings: what the user was told.
+    """
+
+    kind: Literal["sgnas-verdict"] = "sgnas-verdict"
+    schema_version: Literal[1] = report.SCHEMA_VERSION
+    result: Validated
+    export: ExportFile
+    settings: dict[str, str | float]
+    test: report.TestRecord
+    launches: tuple[report.LaunchRecord, ...]
+    warnings: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class _Job:
+    """One exported file, all questions about it answered but the last.
+
+    Attributes:
+        name: its name in the workspace.
+        model: the artefact's bytes.
+        export: its description.
+        settings: how it is measured.
+        test: what is decided.
+        predicted_s: what the table promised at the test's percentile.
+        accuracy: top-1 on the data.
+    """
+
+    name: str
+    model: bytes
+    export: ExportFile
+    settings: Settings
+    test: PercentileTest
+    predicted_s: float | None
+    accuracy: float | None = None
+
+
+def validate(
+    request: ValidateRequest,
+    reporter: Reporter | None = None,
+    *,
+    transport: Transport | None = None,
+    min_period_s: float = MIN_PERIOD_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> ValidateResult:
+    """Measure until the verdict is certain enough, or the time is up.
+
+    Each network's report is written as soon as its verdict is there.
+
+    Args:
+        request: what to do.
+        reporter: who listens.
+        transport: the way to the device; None for the one that the device needs.
+        min_period_s: least time that a verdict rests on (or `max_seconds`, where that is less).
+        clock: seconds since some fixed moment.
+
+    Raises:
+        BadInput: a budget, name or file that cannot be used; other classes in the data.
+        NotBuiltYet: a device that cannot be reached yet.
+        EnvironmentProblem: the device or its runtime fails, or changed meanwhile.
+    """
+    reporter = reporter or NullReporter()
+    workspace = Workspace(request.workdir)
+    jobs = _jobs(request, workspace, reporter)
+    data = None if request.data is None else _data(request.data, jobs)
+    jobs = [_with_accuracy(job, data, reporter) for job in jobs]
+
+    found: dict[int, Validated] = {}
+
+    def done(index: int, outcome: Outcome) -> None:
+        found[index] = _write(jobs[index], outcome, workspace, reporter)
+        reporter.event(Note(found[index].line))
+
+    campaign.measure(
+        [
+            Subject(
+                job.name,
+                job.model,
+                job.settings.backend,
+                RunOptions(job.settings.threads),
+                job.settings.plan,
+                job.test,
+            )
+            for job in jobs
+        ],
+        transport or LocalTransport(),
+        request.max_seconds,
+        done,
+        reporter,
+        min_period_s=min_period_s,
+        clock=clock,
+    )
+    networks = tuple(found[index] for index in range(len(jobs)))
+    return ValidateResult(verdict=overall([one.verdict for one in networks]), networks=networks)
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """FAIL if any failed, else UNDECIDED if any is, else PASS."""
+    for worst in ("FAIL", "UNDECIDED"):
+        if worst in verdicts:
+            return worst
+    return "PASS"
+
+
+def _jobs(request: ValidateRequest, workspace: Workspace, reporter: Reporter) -> list[_Job]:
+    if not (math.isfinite(request.max_seconds) and request.max_seconds > 0):
+        raise BadInput(f"the time limit must be positive, not {request.max_seconds} s")
+    # Looked at before any file, because they are quickly corrected.
+    for budget_s in request.budgets_s or (1.0,):
+        PercentileTest(
+            budget_s, 50.0 if request.percentile is None else request.percentile, request.confidence
+        )
+    if request.device is not None:
+        _check_device(request.device)
+    paths = workspace.find("export", request.models)
+    if len(request.budgets_s) not in (0, 1, len(paths)):
+        raise BadInput(
+            f"{len(request.budgets_s)} budgets for {len(paths)} networks",
+            "give one --latency-ms for all, or one for each in the same order",
+        )
+    twice = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
+    if twice:
+        raise BadInput(f"{twice[0]} is named twice", "name each network once: reports go by name")
+    budgets: Sequence[float | None] = request.budgets_s or (None,)
+    if len(budgets) == 1:
+        budgets = list(budgets) * len(paths)
+    return [
+        _job(path, budget_s, request, workspace, reporter)
+        for path, budget_s in zip(paths, budgets, strict=True)
+    ]
+
+
+def _job(
+    path: Path,
+    budget_s: float | None,
+    request: ValidateRequest,
+    workspace: Workspace,
+    reporter: Reporter,
+) -> _Job:
+    export = models.read_export_file(path)
+    if export.format != "onnx":
+        raise NotBuiltYet(f"validating {export.format} files is not built yet")
+    name = path.stem
+    architecture = export.model.architecture
+    promise = architecture.budgeted
+    if budget_s is None:
+        if promise is None:
+            raise BadInput(
+                f"{name} was not generated for a budget", f"sgnas validate {name} --latency-ms 10"
+            )
+        budget_s = promise.budget_s
+    percentile = request.percentile
+    if percentile is None:
+        percentile = 50.0 if promise is None else promise.percentile
+    settings = settings_of(export, _table(export, workspace))
+    if request.device is not None:
+        settings = replace(settings, device=request.device)
+    _check_device(settings.device)
+    for warning in settings.warnings:
+        reporter.event(Warned(f"{name}: {warning}"))
+    predicted_s = None
+    if promise is not None and promise.percentile == percentile:
+        predicted_s = promise.predicted_s
+    elif settings.table is not None and settings.table.space == architecture.space:
+        predicted_s = predictor(settings.table, percentile).predict_s(architecture.options)
+    return _Job(
+        name,
+        files.read_bytes(path, "exported network"),
+        export,
+        settings,
+        PercentileTest(budget_s, percentile, request.confidence),
+        predicted_s,
+    )
+
+
+def _table(export: ExportFile, workspace: Workspace) -> Path | None:
+    """The table that the architecture came from; None where it is gone, or there never was one."""
+    promise = export.model.architecture.budgeted
+    if promise is None:
+        return None
+    try:
+        return find_table(promise.table_sha256, workspace)
+    except BadInput:
+        return None
+
+
+def _check_device(name: str) -> None:
+    device = devices.find(name)
+    if device.transport != "local" or device.backend not in devices.BUILT_BACKENDS:
+        raise NotBuiltYet(
+            f"validating on device {name!r} ({device.transport}, {device.backend}) is not built "
+            "yet",
+            "what works today is: sgnas validate --device cpu",
+        )
+
+
+def _data(spec: str, jobs: Sequence[_Job]) -> DataSet:
+    resolutions = {job.export.model.preprocessing.resolution for job in jobs}
+    data = images.load(spec, max(resolutions))
+    for job in jobs:
+        accuracy.check_classes(job.name, job.export.model.classes, data)
+    return data
+
+
+def _with_accuracy(job: _Job, data: DataSet | None, reporter: Reporter) -> _Job:
+    if data is None:
+        return job
+    model = job.export.model
+    share = accuracy.top1(
+        job.name, job.model, job.export.batch, model.preprocessing, data, reporter
+    )
+    return replace(job, accuracy=share)
+
+
+def _write(job: _Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) -> Validated:
+    """Put a verdict together and write its report."""
+    runs_s = np.concatenate([launch.samples_s for launch in outcome.launches])
+    p50_s, p95_s, measured_s = (
+        float(np.percentile(runs_s, q)) for q in (50, 95, job.test.percentile)
+    )
+    states = [launch.measurement.state for launch in outcome.launches]
+    warnings = [*job.settings.warnings]
+    if job.settings.table is not None:
+        changed = changed_since(job.settings.table, outcome.hello)
+        if changed:
+            warnings.append(f"measured otherwise than its table: {'; '.join(changed)}")
+    warnings += conditions.doubts(states)
+    for warning in warnings[len(job.settings.warnings) :]:
+        reporter.event(Warned(f"{job.name}: {warning}"))
+    verdict = outcome.judgement.verdict
+    why = ""
+    if verdict == "UNDECIDED":
+        why = reason(
+            job.test,
+            outcome.judgement,
+            measured_s,
+            np.array(outcome.levels),
+            conditions.load(states),
+        )
+    path = workspace.reports / f"{job.name}.verdict.json"
+    result = Validated(
+        name=job.name,
+        verdict=verdict,
+        reason=why,
+        budget_s=job.test.budget_s,
+        percentile=job.test.percentile,
+        confidence=job.test.confidence,
+        predicted_s=job.predicted_s,
+        p50_s=p50_s,
+        p95_s=p95_s,
+        measured_s=measured_s,
+        unused=1 - measured_s / job.test.budget_s,
+        n=len(runs_s),
+        blocks=len(outcome.launches),
+        launches=len(outcome.launches),
+        environment=_environment(job, outcome),
+        artefact_sha256=job.export.artefact_sha256,
+        artefact_bytes=job.export.artefact_bytes,
+        peak_rss_bytes=max(launch.measurement.peak_rss_bytes for launch in outcome.launches),
+        accuracy=job.accuracy,
+        parity_max_abs=job.export.parity_max_abs,
+        line=report.line(
+            job.name,
+            job.test,
+            verdict,
+            why,
+            {50.0: p50_s, 95.0: p95_s, job.test.percentile: measured_s},
+            len(runs_s),
+            len(outcome.launches),
+            _facts(job, outcome),
+            job.export.artefact_sha256,
+        ),
+        report=path,
+    )
+    plan = job.settings.plan
+    files.write_model(
+        path,
+        VerdictReport(
+            result=result,
+            export=job.export,
+            settings={
+                "device": job.settings.device,
+                "backend": job.settings.backend,
+                "threads": job.settings.threads,
+                "warmup_runs": plan.warmup_runs,
+                "warmup_s": plan.warmup_s,
+                "samples": plan.samples,
+            },
+            test=report.test_record(job.test, outcome),
+            launches=report.launch_records(job.test, outcome),
+            warnings=tuple(warnings),
+        ),
+    )
+    return result
+
+
+def _environment(job: _Job, outcome: Outcome) -> dict[str, str]:
+    """Device, runtime and the machine's state meanwhile, one flat list."""
+    state = spans([launch.measurement.state for launch in outcome.launches])
+    return {
+        "device": job.settings.device,
+        **{f"machine.{name}": text for name, text in outcome.hello.machine.items()},
+        **{f"backend.{name}": text for name, text in outcome.hello.backend.items()},
+        **{f"state.{name}": text for name, text in state.items()},
+    }
+
+
+def _facts(job: _Job, outcome: Outcome) -> list[str]:
+    """What a reader of the one line must know to compare it with another."""
+    machine, backend = outcome.hello.machine, outcome.hello.backend
+    state = spans([launch.measurement.state for launch in outcome.launches])
+    threads = job.settings.threads
+    facts = [
+        machine.get("model") or machine.get("cpu") or job.settings.device,
+        f"{backend.get('runtime', job.settings.backend)} {backend.get('version', '')}".strip(),
+        f"{threads} thread" if threads == 1 else f"{threads} threads",
+        f"batch {job.export.batch}",
+        job.export.precision,
+    ]
+    if "power_mode" in machine:
+        facts.append(machine["power_mode"])
+    for name, unit in (("cpu_mhz", "MHz"), ("load_1min", "load")):
+        if name in state:
+            facts.append(f"{state[name]} {unit}")
+    hottest = [
+        float(value)
+        for launch in outcome.launches
+        for name, value in launch.measurement.state.items()
+        if name.endswith("_c")
+    ]
+    if hottest:
+        facts.append(f"up to {max(hottest):.0f} °C")
+    return facts

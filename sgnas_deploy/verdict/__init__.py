@@ -1,0 +1,10 @@
+"""The verdict: does a network keep its latency budget on this device, and how sure is that?
+
+`PercentileTest` judges launches (fresh processes) by betting; `campaign` measures until it can
+judge; `undecided` says why it could not; `report` is what is written down. `docs/verdict.md` tells
+what the confidence means and what it assumes.
+"""
+
+from sgnas_deploy.verdict.percentile import Judgement, PercentileTest, Verdict
+
+__all__ = ["Judgement", "PercentileTest", "Verdict"]

@@ -1,0 +1,50 @@
+"""What of a machine's state makes its timings doubtful, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+OTHERS: Final = 0.10
+STOLEN: Final = 0.02
+STEADY_GOVERNORS: Final = frozenset({"performance"})
+
+State = Mapping[str, float | str]
+
+
+def _mean(states: Sequence[State], name: str) -> float:
+    values = [value for state in states if isinstance(value := state.get(name), (int, float))]
+    return sum(values) / len(values) if values else 0.0
+
+
+def load(states: Sequence[State]) -> str:
+    """Who else used the machine, empty where nobody did to speak of."""
+    found = []
+    if (others := _mean(states, "cpu_share_others")) > OTHERS:
+        found.append(f"other programs used {100 * others:.0f} % of the CPUs")
+    if (stolen := _mean(states, "cpu_share_stolen")) > STOLEN:
+        found.append(f"the hypervisor took {100 * stolen:.0f} % of the CPUs")
+    return ", ".join(found)
+
+
+def doubts(states: Sequence[State]) -> tuple[str, ...]:
+    """Reasons to doubt timings that were taken meanwhile, one sentence each.
+
+    Args:
+        states: `machine.state` after each measurement, in the order of time.
+    """
+    found = [text] if (text := load(states)) else []
+    governors = {str(state["governor"]) for state in states if "governor" in state}
+    if odd := sorted(governors - STEADY_GOVERNORS):
+        found.append(f"the CPU governor is {', '.join(odd)}, not performance: clocks may change")
+    for name in sorted(
+        {name for state in states for name in state if name.startswith("throttled")}
+    ):
+        counts = [value for state in states if isinstance(value := state.get(name), (int, float))]
+        if len(counts) > 1 and counts[-1] > counts[0]:
+            found.append(
+                f"throttled {counts[-1] - counts[0]:g} times meanwhile ({name[len('throttled_') :]})"
+            )
+    if any(state.get("denormals_flushed") == "no" for state in states):
+        found.append("denormal numbers were not flushed to zero: times may be far too long")
+    return tuple(found)

@@ -1,0 +1,93 @@
+"""With which settings an exported network is measured: those of the table it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from sgnas_profilers.timing import TimingPlan
+from sgnas_profilers.transports import Hello
+
+from sgnas_deploy import tables
+from sgnas_deploy.models import ExportFile
+from sgnas_deploy.tables import LatencyTable
+from sgnas_deploy.tables.plans import EFFORTS
+
+CPU_BACKEND = "onnxruntime"
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """How to measure.
+
+    Attributes:
+        device: name of the device.
+        backend: what executes.
+        threads: threads that a run may use.
+        plan: how a launch is timed, as the table's networks were.
+        table: the table, None where there is none any more.
+        warnings: what does not fit together.
+    """
+
+    device: str
+    backend: str
+    threads: int
+    plan: TimingPlan
+    table: LatencyTable | None
+    warnings: tuple[str, ...] = ()
+
+
+def settings_of(export: ExportFile, table: Path | None) -> Settings:
+    """Settings for an exported network.
+
+    Args:
+        export: its description.
+        table: the latency table it came from, None where there is none to be found.
+    """
+    if table is None:
+        plan = EFFORTS["normal"].network
+        warning = (
+            "the latency table it was generated from is not there: measured with "
+            f"{CPU_BACKEND}, 1 thread, and not compared with the table's machine"
+        )
+        # A network that a person wrote never had a table; nothing is missing then.
+        had_one = export.model.architecture.budgeted is not None
+        return Settings("cpu", CPU_BACKEND, 1, plan, None, (warning,) if had_one else ())
+    found = tables.read(table)
+    made, wanted = _key(export), _key(found)
+    odd = [
+        f"{name} {made[name]} instead of {wanted[name]}"
+        for name in wanted
+        if made[name] != wanted[name]
+    ]
+    warnings = (f"exported unlike its table: {', '.join(odd)}",) if odd else ()
+    return Settings(
+        found.device, found.backend, found.threads, found.network_plan.timing, found, warnings
+    )
+
+
+def _key(source: ExportFile | LatencyTable) -> dict[str, str]:
+    return {
+        "precision": source.precision,
+        "batch": str(source.batch),
+        "graph form": source.form,
+    }
+
+
+def changed_since(table: LatencyTable, hello: Hello) -> tuple[str, ...]:
+    """What the table's machine and runtime said otherwise, one text each."""
+    return (
+        *_differences(table.environment, hello.machine),
+        *_differences(table.settings, hello.backend),
+    )
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} was {then.get(name, 'unknown')}, is {now.get(name, 'unknown')}"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
