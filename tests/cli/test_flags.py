@@ -1,0 +1,204 @@
+"""Every flag arrives in the request, in SI units, and what is left out has the same default."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sgnas_cli import options
+from sgnas_cli.main import run
+from sgnas_deploy import workspace
+from sgnas_deploy.pipeline.demo import DemoRequest
+from sgnas_deploy.pipeline.devices import AddRequest
+from sgnas_deploy.pipeline.export import ExportRequest
+from sgnas_deploy.pipeline.generate import GenerateRequest
+from sgnas_deploy.pipeline.lut import CheckRequest
+from sgnas_deploy.pipeline.profile import ProfileRequest
+from sgnas_deploy.pipeline.retrain import RetrainRequest
+from sgnas_deploy.pipeline.train_generator import TrainGeneratorRequest
+from sgnas_deploy.pipeline.train_supernet import TrainSupernetRequest
+from sgnas_deploy.pipeline.validate import ValidateRequest
+from tests.cli.fakes import FakePipeline
+
+W = Path("elsewhere")
+REQUESTS: list[tuple[str, str, Any]] = [
+    (
+        "profile --device jetson --space imagenet+se --host me@there --backend trtexec "
+        "--precision int8 --batch 8 --resolution 192 --threads 4 --form split --quality careful "
+        "--out t.json --fresh --workdir elsewhere",
+        "profile",
+        ProfileRequest(
+            device="jetson",
+            workdir=W,
+            space="imagenet+se",
+            host="me@there",
+            backend="trtexec",
+            precision="int8",
+            batch=8,
+            resolution=192,
+            threads=4,
+            form="split",
+            quality="careful",
+            out=Path("t.json"),
+            fresh=True,
+        ),
+    ),
+    (
+        "train supernet --data photos --space cifar --epochs 7 --batch 32 --seed 3 --fresh "
+        "--workdir elsewhere",
+        "train_supernet",
+        TrainSupernetRequest(
+            data="photos", workdir=W, space="cifar", epochs=7, batch=32, seed=3, fresh=True
+        ),
+    ),
+    (
+        "train generator --lut t --data photos --epochs 7 --batch 32 --percentile 95 --budgets 4 "
+        "--seed 3 --fresh --workdir elsewhere",
+        "train_generator",
+        TrainGeneratorRequest(
+            workdir=W,
+            lut="t",
+            data="photos",
+            epochs=7,
+            batch=32,
+            percentile=95.0,
+            budgets=4,
+            seed=3,
+            fresh=True,
+        ),
+    ),
+    (
+        "generate --latency-ms 10 --latency-ms 0.5 --percentile 95 --scores macs --margin 0 "
+        "--lut t --workdir elsewhere",
+        "generate",
+        GenerateRequest(
+            workdir=W,
+            lut="t",
+            budgets_s=(0.01, 0.0005),
+            percentile=95.0,
+            scores="macs",
+            margin=0.0,
+        ),
+    ),
+    (
+        "retrain one two --data photos --epochs 7 --batch 32 --inherit --seed 3 --fresh "
+        "--workdir elsewhere",
+        "retrain",
+        RetrainRequest(
+            workdir=W,
+            architectures=("one", "two"),
+            data="photos",
+            epochs=7,
+            batch=32,
+            inherit=True,
+            seed=3,
+            fresh=True,
+        ),
+    ),
+    (
+        "export one two --format tensorrt --precision fp16 --workdir elsewhere",
+        "export",
+        ExportRequest(workdir=W, models=("one", "two"), format="tensorrt", precision="fp16"),
+    ),
+    (
+        "validate one two --latency-ms 10 --latency-ms 20 --device shelf --percentile 95 "
+        "--confidence 0.99 --data photos --max-seconds 5 --workdir elsewhere",
+        "validate",
+        ValidateRequest(
+            workdir=W,
+            models=("one", "two"),
+            budgets_s=(0.01, 0.02),
+            device="shelf",
+            percentile=95.0,
+            confidence=0.99,
+            data="photos",
+            max_seconds=5.0,
+        ),
+    ),
+    (
+        "lut check --lut t --networks 5 --percentile 95 --seed 9 --workdir elsewhere",
+        "lut.check",
+        CheckRequest(workdir=W, lut="t", networks=5, percentile=95.0, seed=9),
+    ),
+    (
+        "devices add shelf --host me@shelf --backend null --power-mode 15W --notes quiet",
+        "devices.add",
+        AddRequest(name="shelf", host="me@shelf", backend="null", power_mode="15W", notes="quiet"),
+    ),
+    (
+        "demo --fresh --workdir elsewhere",
+        "demo",
+        DemoRequest(workdir=W, fresh=True),
+    ),
+]
+
+DEFAULTS: list[tuple[str, str, Any]] = [
+    ("profile --device cpu", "profile", ProfileRequest(device="cpu")),
+    ("train supernet --data digits", "train_supernet", TrainSupernetRequest(data="digits")),
+    ("train generator", "train_generator", TrainGeneratorRequest()),
+    ("generate --count 4", "generate", GenerateRequest(count=4)),
+    ("generate --latency-ms max", "generate", GenerateRequest(maximum=True)),
+    ("retrain", "retrain", RetrainRequest()),
+    ("export", "export", ExportRequest()),
+    ("validate", "validate", ValidateRequest()),
+    ("lut check", "lut.check", CheckRequest()),
+    ("demo", "demo", DemoRequest()),
+    (
+        "devices add shelf",
+        "devices.add",
+        AddRequest(name="shelf", host=None, backend=None, power_mode=None, notes=""),
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "function", "request_"), REQUESTS + DEFAULTS)
+def test_flags_become_the_request(
+    line: str, function: str, request_: Any, pipeline: FakePipeline
+) -> None:
+    assert run(line.split()) == 0
+    assert pipeline.calls == [(function, (request_,))]
+
+
+@pytest.mark.parametrize(("line", "function", "request_"), REQUESTS)
+def test_every_field_of_a_request_has_a_flag(line: str, function: str, request_: Any) -> None:
+    """A field that a flag set differs from its default; `generate` has exclusive ones."""
+    del line
+    exclusive = {"count", "maximum"} if function == "generate" else set()
+    same = {
+        field.name
+        for field in dataclasses.fields(request_)
+        if getattr(request_, field.name) == field.default
+    }
+    assert same == exclusive
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("lut show", ("lut.show", (options.WORKDIR, None))),
+        ("lut show t --workdir elsewhere", ("lut.show", (W, "t"))),
+        ("lut show --lut t", ("lut.show", (options.WORKDIR, "t"))),
+        ("lut check t", ("lut.check", (CheckRequest(lut="t"),))),
+        ("lut diff a b --workdir elsewhere", ("lut.diff", (W, "a", "b"))),
+        (
+            "lut merge a b c --out d.json --workdir elsewhere",
+            ("lut.merge", (W, ("a", "b", "c"), Path("d.json"))),
+        ),
+        ("devices", ("devices.list_devices", ())),
+        ("devices list", ("devices.list_devices", ())),
+        ("devices test cpu", ("devices.test", ("cpu",))),
+        ("doctor", ("doctor", ())),
+    ],
+)
+def test_arguments_become_the_call(
+    line: str, call: tuple[str, tuple[Any, ...]], pipeline: FakePipeline
+) -> None:
+    assert run(line.split()) == 0
+    assert pipeline.calls == [call]
+
+
+def test_the_default_workspace_is_the_toolchain_s() -> None:
+    assert options.WORKDIR == workspace.DEFAULT_ROOT
