@@ -67,7 +67,7 @@ class Law:
             written = node.output[0]
         weight_bytes = sum(4.0 * math.prod(dims) for dims in weights.values())
         excess = max(0.0, weight_bytes - self.cache_bytes) / self.cache_bytes
-        return total * (1 + self.beyond_cache * excess)
+        return float(total * (1 + self.beyond_cache * excess))
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ class Disturbance:
     throttle_after_s: float = math.inf
     throttle_factor: float = 1.3
     cold_factor: float = 1.45  # of the first run after a model was opened; gone after 20
+
+
+_KNOWN: dict[tuple[Law, str], float] = {}
+"""What the law gives for a model, by the model's SHA-256."""
 
 
 @dataclass
@@ -105,7 +109,6 @@ class FakeDevice:
     time_s: float = 0.0
     processes: int = 0
     finished: Counter[str] = field(default_factory=Counter)
-    _known: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -118,10 +121,10 @@ class FakeDevice:
         return FakeAgent(self, Hello(1, "fake", dict(self.machine), settings), self.processes)
 
     def true_s(self, model: bytes) -> float:
-        digest = hashlib.sha256(model).hexdigest()
-        if digest not in self._known:
-            self._known[digest] = self.law.run_s(model)
-        return self._known[digest]
+        key = self.law, hashlib.sha256(model).hexdigest()
+        if key not in _KNOWN:
+            _KNOWN[key] = self.law.run_s(model)
+        return _KNOWN[key]
 
 
 class FakeAgent:

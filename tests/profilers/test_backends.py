@@ -178,7 +178,9 @@ class TestOnnxRuntime(BackendContract):
     )
     def test_inputs_are_deterministic_and_never_zero(self, backend: _InThread, kind: str) -> None:
         number = TensorProto.DataType.Value(kind)
-        model = onnx_models.one_node("Identity", [("x", number, [50, 40])], ("y", number, [50, 40]))
+        model = onnx_models.one_node(
+            "Identity", [("x", number, [200, 100])], ("y", number, [200, 100])
+        )
         seen = []
         for _ in range(2):
             with closing(backend.open(model)) as session:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgnas_profilers import cpu_load, linux, machine
@@ -219,6 +219,7 @@ def test_others_are_the_busy_less_us_and_less_the_stolen(
     assert load.shares() == {"cpu_share_others": 0.0, "cpu_share_stolen": 0.0}
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_parsers_take_any_text(text: str) -> None:
     linux.parse_cpu_model(text)

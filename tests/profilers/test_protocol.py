@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgnas_profilers import agent, errors, protocol
@@ -105,6 +105,7 @@ def mutated(draw: st.DrawFn, lines: st.SearchStrategy[bytes]) -> bytes:
     return bytes(data)
 
 
+@settings(deadline=None)
 @given(requests)
 def test_requests_come_back(request: protocol.Request) -> None:
     line = protocol.encode(request)
@@ -113,6 +114,7 @@ def test_requests_come_back(request: protocol.Request) -> None:
     assert protocol.decode_request(line) == request
 
 
+@settings(deadline=None)
 @given(responses)
 def test_responses_come_back(response: protocol.Response) -> None:
     line = protocol.encode(response)
@@ -120,6 +122,7 @@ def test_responses_come_back(response: protocol.Response) -> None:
     assert protocol.decode_response(line) == response
 
 
+@settings(deadline=None)
 @given(mutated(requests.map(protocol.encode)))
 def test_a_mutated_request_is_a_request_or_refused(line: bytes) -> None:
     try:
@@ -129,6 +132,7 @@ def test_a_mutated_request_is_a_request_or_refused(line: bytes) -> None:
     assert protocol.decode_request(protocol.encode(request)) == request
 
 
+@settings(deadline=None)
 @given(mutated(responses.map(protocol.encode)))
 def test_a_mutated_response_is_a_response_or_refused(line: bytes) -> None:
     try:
@@ -138,6 +142,7 @@ def test_a_mutated_response_is_a_response_or_refused(line: bytes) -> None:
     assert protocol.decode_response(protocol.encode(response)) == response
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(mutated(requests.map(protocol.encode)), st.binary()), max_size=4))
 def test_the_agent_answers_any_input(lines: list[bytes]) -> None:
     # No hello that chooses a backend gets through unmutated, so nothing is ever timed for hours.

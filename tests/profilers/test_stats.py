@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgnas_profilers import stats
@@ -14,11 +14,13 @@ times = st.floats(1e-9, 1e3)
 samples = st.lists(times, min_size=1, max_size=50)
 
 
+@settings(deadline=None)
 @given(samples, st.floats(0, 1))
 def test_quantile_is_numpys_default(values: list[float], share: float) -> None:
     assert stats.quantile(values, share) == pytest.approx(np.quantile(values, share), rel=1e-9)
 
 
+@settings(deadline=None)
 @given(samples, st.floats(0, 1), st.floats(0, 1))
 def test_quantile_is_monotone_and_within_the_samples(
     values: list[float], one: float, other: float
@@ -47,6 +49,7 @@ def test_median_and_mad_by_hand() -> None:
     assert stats.mad([5]) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(times, min_size=2, max_size=50))
 def test_coefficient_of_variation_is_the_textbooks(values: list[float]) -> None:
     expected = np.std(values, ddof=1) / np.mean(values)
@@ -63,6 +66,7 @@ def test_drift_compares_the_halves() -> None:
     assert stats.drift([1.0]) == 0
 
 
+@settings(deadline=None)
 @given(samples)
 def test_drift_of_a_repeated_series_is_none(values: list[float]) -> None:
     assert stats.drift([*values, *values]) == 0

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgnas_profilers.errors import BadInput
@@ -110,6 +110,7 @@ def test_something_that_takes_no_time_ends_the_calibration() -> None:
     assert timing.samples_s == (0.0,)
 
 
+@settings(deadline=None)
 @given(
     runs_ns=st.lists(st.integers(10, 10**9), min_size=1, max_size=30),
     warmup_runs=st.integers(0, 50),

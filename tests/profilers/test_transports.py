@@ -191,6 +191,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
         agent.close()
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell's background job, which this may be, ignores Ctrl-C, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def is_running(pid: int) -> bool:
     """Whether a process lives; a zombie does not."""
     try:
@@ -283,6 +291,7 @@ def test_an_agent_that_stops_reading_is_killed(start: Start) -> None:
         os.kill(agent.pid, 0)
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_while_waiting_ends_the_agent(start: Start, tmp_path: Path) -> None:
     agent = start("sleeping")
     marker = tmp_path / "running"
@@ -294,6 +303,7 @@ def test_ctrl_c_while_waiting_ends_the_agent(start: Start, tmp_path: Path) -> No
         os.kill(agent.pid, 0)
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_the_agent_ignores_ctrl_c(start: Start) -> None:
     agent = start("chatty")
     os.kill(agent.pid, signal.SIGINT)

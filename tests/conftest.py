@@ -1,0 +1,14 @@
+"""Settings for every test: hypothesis without deadlines, and the same examples on every run."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is no failure; a failure must come again when the test is run again.
+settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
