@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 import sgnas_deploy
-from sgnas_deploy import files, spaces
+from sgnas_deploy import devices, files, spaces
 from sgnas_deploy.errors import BadInput, NotBuiltYet
 from sgnas_deploy.events import Reporter
 from sgnas_deploy.tables.checking import LAUNCHES, compare, fresh_networks, require_same_device
@@ -268,11 +268,13 @@ def transport_of(table: LatencyTable) -> Transport:
     """The way to the device that a table was measured on.
 
     Raises:
+        BadInput: it is not registered here.
         NotBuiltYet: it cannot be reached yet.
     """
-    if table.device != "cpu":
+    device = devices.find(table.device)
+    if device.transport != "local" or table.backend not in devices.BUILT_BACKENDS:
         raise NotBuiltYet(
-            f"measuring on device {table.device!r} is not built yet",
+            f"measuring on device {table.device!r} with {table.backend} is not built yet",
             "what works today is --device cpu",
         )
     from sgnas_profilers.transports.local import LocalTransport

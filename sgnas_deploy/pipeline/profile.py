@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, final
 
-from sgnas_deploy import __version__, files, spaces
+from sgnas_deploy import __version__, devices, files, spaces
 from sgnas_deploy.emitter import check_form
 from sgnas_deploy.errors import BadInput, NotBuiltYet
 from sgnas_deploy.events import Note, Reporter, Warned
@@ -98,8 +98,6 @@ class ProfileResult(files.FrozenModel):
     seconds: float
 
 
-BUILT_BACKENDS: Final = ("onnxruntime", "null")
-PLANNED_BACKENDS: Final = ("openvino", "tensorrt", "trtexec")
 DEFAULT_SPACE: Final = "imagenet"
 SEED: Final = 1
 """Of the order of measurement and the choice of networks; recorded in the table."""
@@ -217,19 +215,15 @@ def resolve(request: ProfileRequest) -> Target:
         NotBuiltYet: what the contract has and the code has not.
     """
     works = "what works today is: sgnas profile --device cpu [--backend onnxruntime|null]"
-    if request.host is not None:
+    device = devices.find(request.device)
+    if request.host is not None or device.transport != "local":
         raise NotBuiltYet("measuring on another host over SSH is not built yet", works)
-    if request.device in ("gpu", "jetson"):
+    if device.builtin and device.backend not in devices.BUILT_BACKENDS:
         raise NotBuiltYet(f"measuring on device {request.device!r} is not built yet", works)
-    if request.device != "cpu":
-        raise BadInput(
-            f"unknown device {request.device!r}",
-            "see the devices there are with: sgnas devices list",
-        )
-    backend = request.backend or "onnxruntime"
-    if backend in PLANNED_BACKENDS:
+    backend = request.backend or device.backend
+    if backend in devices.PLANNED_BACKENDS:
         raise NotBuiltYet(f"the backend {backend!r} is not built yet", works)
-    if backend not in BUILT_BACKENDS:
+    if backend not in devices.BUILT_BACKENDS:
         raise BadInput(f"unknown backend {backend!r}", works)
     if request.precision not in ("fp32", "fp16", "int8"):
         raise BadInput(f"unknown precision {request.precision!r}", "choose fp32")

@@ -16,6 +16,7 @@ import numpy as np
 
 from sgnas_deploy.tables.statistics import Floats
 
+Values: TypeAlias = Sequence[float] | Floats
 Model: TypeAlias = Literal["proportional", "affine", "affine+bytes", "quadratic"]
 
 BETTER: Final = 0.9
@@ -59,7 +60,7 @@ class Fit:
         return float(np.mean(np.abs(self.residuals)))
 
 
-def fit(times_s: Sequence[float], sizes_bytes: Sequence[float], measured_s: Sequence[float]) -> Fit:
+def fit(times_s: Values, sizes_bytes: Values, measured_s: Values) -> Fit:
     """Choose and fit a model.
 
     Args:

@@ -119,18 +119,18 @@ class Predictor:
         Below `coefficients[0]` it is negative: no network is that fast.
         """
         a0, a1, a2 = self.coefficients
-        y = np.asarray(latency_s, dtype=np.float64)
+        wanted = np.asarray(latency_s, dtype=np.float64)
+        y = np.where(np.isposinf(wanted), a0, wanted)
         above = np.maximum(y - a0, 0)
         root = 2 * above / (a1 + np.sqrt(a1 * a1 + 4 * a2 * above))
         total = np.where(y >= a0, root, (y - a0) / a1)
-        total = np.where(np.isposinf(y), np.inf, total)
         # Rounding may land just above: the promise is "not above the budget", to the last bit.
         for _ in range(8):
-            over = np.isfinite(y) & (evaluate(self.coefficients, total) > y)
+            over = evaluate(self.coefficients, total) > y
             if not over.any():
                 break
             total = np.where(over, np.nextafter(total, -np.inf), total)
-        return np.asarray(total)
+        return np.where(np.isposinf(wanted), np.inf, total)
 
     def predict_s(self, options: Sequence[int]) -> float:
         """Predicted latency of a network."""

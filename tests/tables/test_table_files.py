@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sgnas_deploy import tables
-from sgnas_deploy.errors import BadInput, SgnasError
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.tables import codec
 from sgnas_deploy.tables.format import LatencyTable
 from tests.tables import synthetic
@@ -22,7 +23,7 @@ SCHEMA = Path(__file__).parents[2] / "lut_data/schema/latency-table.v1.json"
 positive = st.floats(1e-9, 10.0)
 texts = st.dictionaries(st.text(max_size=8), st.text(max_size=12), max_size=3)
 few = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -32,6 +33,13 @@ def save(tmp_path: Path, raw: dict[str, Any], checksum: bool = True) -> Path:
         raw = {**raw, codec.CHECKSUM: codec._checksum(raw)}
     path.write_text(json.dumps(raw))
     return path
+
+
+def read_or_refused(path: Path) -> LatencyTable | None:
+    """The table, None where it is refused; anything but a refusal is a failure."""
+    with contextlib.suppress(BadInput):
+        return tables.read(path)
+    return None
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -47,16 +55,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     samples=st.lists(positive, min_size=1, max_size=5),
     warnings=st.lists(st.text(max_size=20), max_size=3),
     texts=texts,
-    percentile_noise=st.integers(0, 3),
+    seed=st.integers(0, 3),
 )
 def test_round_trip(
     tmp_path: Path,
     samples: list[float],
     warnings: list[str],
     texts: dict[str, str],
-    percentile_noise: int,
+    seed: int,
 ) -> None:
-    table = synthetic.table(seed=percentile_noise)
+    table = synthetic.table(seed=seed)
     key = next(iter(table.blocks))
     entry = table.blocks[key].model_copy(
         update={"samples_s": (tuple(samples),), "inner_loops": (1,), "warmup_runs": (0,)}
@@ -91,12 +99,8 @@ def test_a_damaged_file_is_refused_or_means_the_same(tmp_path: Path, data: st.Da
     }[kind]
     path = tmp_path / "t.json"
     path.write_bytes(mutated)
-    try:
-        found = tables.read(path)
-    except SgnasError as error:
-        assert isinstance(error, BadInput)
-    else:
-        assert found == synthetic.table()
+    found = read_or_refused(path)
+    assert found is None or found == synthetic.table()
 
 
 VALUES = st.one_of(
@@ -113,7 +117,7 @@ VALUES = st.one_of(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_a_forged_value_is_refused_or_valid(tmp_path: Path, data: st.DataObject) -> None:
@@ -122,7 +126,9 @@ def test_a_forged_value_is_refused_or_valid(tmp_path: Path, data: st.DataObject)
     node: Any = raw
     while True:
         step = data.draw(
-            st.sampled_from(sorted(node)) if isinstance(node, dict) else st.integers(0, len(node) - 1)
+            st.sampled_from(sorted(node))
+            if isinstance(node, dict)
+            else st.integers(0, len(node) - 1)
         )
         if isinstance(node[step], (dict, list)) and node[step] and data.draw(st.booleans()):
             node = node[step]
@@ -133,10 +139,8 @@ def test_a_forged_value_is_refused_or_valid(tmp_path: Path, data: st.DataObject)
             node[step] = data.draw(VALUES)
         break
     path = save(tmp_path, raw)
-    try:
-        found = tables.read(path)
-    except SgnasError as error:
-        assert isinstance(error, BadInput)
+    found = read_or_refused(path)
+    if found is None:
         return
     written = json.loads(tables.encode(found))
     kept = {k: v for k, v in raw.items() if k != codec.CHECKSUM}
