@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
-from sgnas_profilers import backends
 
 from sgnas_deploy import files
 from sgnas_deploy.errors import BadInput
+from sgnas_profilers import backends
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sgnas_profilers.backends import RunOptions
-from sgnas_profilers.transports import Transport
-from sgnas_profilers.transports.local import LocalTransport
-
 from sgnas_deploy import devices, files, spaces
 from sgnas_deploy.devices import Device
 from sgnas_deploy.emitter import DEFAULT_FORM, emit_block
 from sgnas_deploy.errors import EnvironmentProblem, NotBuiltYet
 from sgnas_deploy.tables.plans import block_plan
 from sgnas_deploy.verdict import conditions
+from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.transports import Transport
+from sgnas_profilers.transports.local import LocalTransport
 
 __all__ = ["AddRequest", "Device", "DeviceTest", "DevicesResult", "add", "list_devices", "test"]
 
@@ -70,7 +69,7 @@ def add(request: AddRequest) -> Device:
     )
 
 
-def test(name: str, *, transport: Transport | None = None) -> DeviceTest:
+def test(name: str, *, transport: Transport | None = None) -> DeviceTest:  # noqa: PT028
     """Start the agent on a device, time a small block, read the machine's state.
 
     Args:
@@ -87,7 +86,7 @@ def test(name: str, *, transport: Transport | None = None) -> DeviceTest:
             f"reaching device {name!r} ({device.transport}, {device.backend}) is not built yet",
             "what works today is: sgnas devices test cpu",
         )
-    block = spaces.load("tiny").network_blocks((0,) * len(spaces.load("tiny").option_counts))[1][1]
+    block = spaces.all_blocks(spaces.load("tiny"))[-1]
     try:
         with (transport or LocalTransport()).start(device.backend, RunOptions(1)) as agent:
             hello = agent.hello

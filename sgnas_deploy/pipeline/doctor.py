@@ -13,11 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from sgnas_profilers import machine
-from sgnas_profilers.backends import RunOptions, load
-
 from sgnas_deploy import devices, files
 from sgnas_deploy.errors import SgnasError
+from sgnas_profilers import machine
+from sgnas_profilers.backends import RunOptions, load
 
 State: TypeAlias = Literal["ok", "missing", "problem"]
 
@@ -39,6 +38,9 @@ ACCELERATOR: Final = (
     ("cuda-bindings", "cuda", "pip install 'sgnas-deploy[tensorrt]'"),
     ("pycuda", "pycuda", "pip install 'sgnas-deploy[tensorrt]' (only where cuda-bindings is not)"),
 )
+
+RENAMED: Final = {"tensorrt_rtx": "tensorrt_rtx_cu13_bindings"}
+"""What a distribution is called that does not bear the name of its module."""
 
 
 class Finding(files.FrozenModel):
@@ -84,16 +86,17 @@ def _python() -> Iterable[Finding]:
 
 
 def _base() -> Iterable[Finding]:
-    for name in BASE:
-        # Imported, because a broken installation has a version too.
-        try:
-            importlib.import_module(name)
-        except (ImportError, OSError) as error:
-            yield _bad(
-                name, f"cannot be imported: {error}", "pip install --force-reinstall " + name
-            )
-        else:
-            yield Finding(name=name, state="ok", detail=version(name) or "version unknown")
+    return map(_importable, BASE)
+
+
+def _importable(name: str) -> Finding:
+    """A needed part is imported, because a broken installation has a version too."""
+    try:
+        importlib.import_module(name)
+    except (ImportError, OSError) as error:
+        cure = f"pip install --force-reinstall {name}"
+        return _bad(name, f"cannot be imported: {error}", cure)
+    return Finding(name=name, state="ok", detail=version(name) or "version unknown")
 
 
 def _onnxruntime() -> Iterable[Finding]:
@@ -228,7 +231,8 @@ def _bad(name: str, detail: str, cure: str) -> Finding:
 
 def _optional(name: str, module: str, cure: str, remark: str, purpose: str) -> Finding:
     """A part that is looked for and not imported: that would take seconds, or a GPU."""
-    if (found := version(name)) or _is_there(module):
+    found = version(name) or version(RENAMED.get(name, name))
+    if found or _is_there(module):
         return Finding(name=name, state="ok", detail=f"{found or 'version unknown'}{remark}")
     return Finding(name=name, state="missing", detail=purpose, cure=cure)
 

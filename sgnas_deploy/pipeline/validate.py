@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
-from sgnas_profilers.backends import RunOptions
-from sgnas_profilers.transports import Transport
-from sgnas_profilers.transports.local import LocalTransport
 
 from sgnas_deploy import data as images
 from sgnas_deploy import devices, files, models
@@ -29,6 +26,9 @@ from sgnas_deploy.verdict.campaign import MIN_PERIOD_S, Outcome, Subject
 from sgnas_deploy.verdict.settings import Settings, changed_since, settings_of
 from sgnas_deploy.verdict.undecided import reason
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
+from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.transports import Transport
+from sgnas_profilers.transports.local import LocalTransport
 
 
 @dataclass(frozen=True)

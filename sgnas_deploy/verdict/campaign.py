@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 import numpy as np
-from sgnas_profilers.backends import RunOptions
-from sgnas_profilers.timing import TimingPlan
-from sgnas_profilers.transports import Hello, Measurement, Transport
 
 from sgnas_deploy.errors import EnvironmentProblem
 from sgnas_deploy.events import Reporter, stage
 from sgnas_deploy.verdict.percentile import Judgement, PercentileTest
+from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.timing import TimingPlan
+from sgnas_profilers.transports import Hello, Measurement, Transport
 
 Seconds: TypeAlias = Callable[[], float]
 

@@ -42,9 +42,8 @@ def doubts(states: Sequence[State]) -> tuple[str, ...]:
     ):
         counts = [value for state in states if isinstance(value := state.get(name), (int, float))]
         if len(counts) > 1 and counts[-1] > counts[0]:
-            found.append(
-                f"throttled {counts[-1] - counts[0]:g} times meanwhile ({name[len('throttled_') :]})"
-            )
+            what = name.removeprefix("throttled_")
+            found.append(f"throttled {counts[-1] - counts[0]:g} times meanwhile ({what})")
     if any(state.get("denormals_flushed") == "no" for state in states):
         found.append("denormal numbers were not flushed to zero: times may be far too long")
     return tuple(found)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from sgnas_profilers.timing import TimingPlan
-from sgnas_profilers.transports import Hello
-
 from sgnas_deploy import tables
 from sgnas_deploy.models import ExportFile
 from sgnas_deploy.tables import LatencyTable
 from sgnas_deploy.tables.plans import EFFORTS
+from sgnas_profilers.timing import TimingPlan
+from sgnas_profilers.transports import Hello
 
 CPU_BACKEND = "onnxruntime"
 
