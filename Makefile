@@ -21,7 +21,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vermin -t=3.8- --no-tips --violations profilers
-	$(BIN)/vermin -t=3.10- --no-tips --violations --backport tomli sgnas_deploy cli
+	$(BIN)/vermin -t=3.10- --no-tips --violations sgnas_deploy cli
 	$(BIN)/python tests/packaging/check_wheel.py
 
 format: $(VENV)/.dev

@@ -166,7 +166,8 @@ def main() -> None:
         else:
             scores = [np.broadcast_to(m, (count, len(m))) for m in operations]
         passed = time.perf_counter()
-        kept = best_within(model, scale, scores, targets, operations)
+        bonus = operations if how == "generator" else None
+        kept = best_within(model, scale, scores, targets, bonus)
         return kept, targets, time.perf_counter() - began, passed - began
 
     found: dict[str, Any] = {
@@ -190,11 +191,10 @@ def main() -> None:
         places = scale.fastest_s + fifty * (scale.slowest_s - scale.fastest_s)
         rooms = model.total_cost(places) - model.fixed_cost
         if how == "generator":
-            own = network.option_scores(fifty)
+            own = list(network.option_scores(fifty))
         else:
             own = [np.broadcast_to(m, (50, len(m))) for m in operations]
-        spending = solver.spending(model.option_costs, own, operations, rooms)
-        row["highs"] = gap_to_highs(model, spending, rooms)
+        row["highs"] = gap_to_highs(model, own, rooms)
         found[how] = row
     print(json.dumps(found))
 

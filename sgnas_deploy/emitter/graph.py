@@ -8,7 +8,7 @@ exporter would take hours, and would not say exactly which graph comes out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, assert_never, final
+from typing import Final, NoReturn, final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,12 @@ OPSET: Final = 17
 """Has HardSwish (14), and is read by every runtime of interest (TensorRT 8.5 and later)."""
 IR_VERSION: Final = 8
 """The file version of opset 17's own release; old devices refuse newer ones."""
+
+
+def _unreachable(value: NoReturn) -> NoReturn:
+    # typing.assert_never needs Python 3.11.
+    raise AssertionError(f"unexpected {value!r}")
+
 
 _TYPES: Final[dict[np.dtype[np.generic], int]] = {
     np.dtype(np.float32): onnx.TensorProto.FLOAT,
@@ -129,7 +135,7 @@ class Graph:
             case "hsigmoid":
                 return self._node("HardSigmoid", at, [x], alpha=1 / 6, beta=0.5)
             case _:
-                assert_never(kind)
+                _unreachable(kind)
 
     def add(self, name: str, a: str, b: str) -> str:
         """Sum of two tensors."""

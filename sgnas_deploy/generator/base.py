@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from sgnas_deploy.generator.scale import LatencyModel
+
+TOGETHER: Final = 64
+"""Budgets in one pass: larger ones leave the cache."""
 
 
 class ExpectedLatency(nn.Module, ABC):
@@ -46,9 +50,11 @@ class Generator(nn.Module, ABC):
 
     def option_scores(self, shares: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
         """Scores of every option for budgets, shape (n,), in one pass: one (n, options) each."""
+        starts = range(0, len(shares), TOGETHER)
         with torch.inference_mode():
-            gates = self(torch.from_numpy(shares)).softmax(dim=-1)
-            return tuple(score.numpy() for score in self.scores(gates))
+            chunks = [torch.from_numpy(shares[i : i + TOGETHER]) for i in starts]
+            parts = [self.scores(self(chunk).softmax(dim=-1)) for chunk in chunks]
+            return tuple(torch.cat(decision).numpy() for decision in zip(*parts, strict=True))
 
 
 def gumbel_softmax(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:

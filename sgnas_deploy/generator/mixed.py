@@ -64,14 +64,15 @@ class MixedGenerator(Generator):
         self.prior_shares.copy_(torch.tensor(shares, dtype=torch.float64))
 
     def forward(self, shares: Tensor) -> Tensor:
-        """Logits (B, L, 6, 4) for budgets (B,) as shares of the feasible range."""
-        nearest = (shares.double()[:, None] - self.prior_shares).abs().argmin(dim=1)
-        prior = self.priors[nearest].unsqueeze(1)
+        """Logits (B, L, 6, 4) for budgets (B,) as shares of the feasible range, at least 0."""
         rows, columns = self.priors.shape[1:]
-        budget = shares.to(self.priors.dtype)[:, None, None, None].expand(
-            -1, self.budget_channels, rows, columns
-        )
-        x = self.joined(self.of_budget(budget) + self.of_prior(prior))
+        # Without biases, three ReLU convolutions of a constant map scale with the constant, and
+        # there are only as many prior maps as priors: both branches are computed once.
+        one = self.priors.new_ones((1, self.budget_channels, rows, columns))
+        budget = shares.to(one.dtype)[:, None, None, None] * self.of_budget(one)
+        nearest = (shares.double()[:, None] - self.prior_shares).abs().argmin(dim=1)
+        prior = self.of_prior(self.priors.unsqueeze(1))[nearest]
+        x = self.joined(budget + prior)
         logits = self.last(x + self.body(x)).reshape(-1, rows, SUB_BLOCKS, CHOICES)
         return cast(Tensor, logits.masked_fill(_first_skip(logits.device), -torch.inf))
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sgnas_deploy import solver
 from sgnas_deploy.generator.scale import LatencyModel, Scale
+from sgnas_deploy.solver import spending
 
 HAIR: Final = 1e-12
 """Share of a sum of costs that is kept back, because sums in another order differ in last bits."""
@@ -37,7 +38,7 @@ def best_within(
     scale: Scale,
     scores: Sequence[npt.NDArray[np.float64]],
     targets_s: npt.NDArray[np.float64],
-    bonus: Sequence[npt.NDArray[np.float64]] | None = None,
+    operations: Sequence[npt.NDArray[np.float64]] | None,
 ) -> tuple[Kept, ...]:
     """The best architecture within each target, each under its own scores.
 
@@ -46,21 +47,29 @@ def best_within(
         scale: its feasible range.
         scores: one array per decision, shape (n, options).
         targets_s: latencies to keep, at least `scale.fastest_s`, shape (n,).
-        bonus: what to spend spare budget on, one array per decision, see `solver.spending`.
+        operations: what spare budget is spent on, one array per decision, see
+            `solver.spending`; None where the scores alone decide.
+
+    Returns:
+        One architecture per target; `scale.largest` from its latency on.
     """
     if not (targets_s >= scale.fastest_s).all():
         raise ValueError("a target is below the fastest network")
     sums = model.total_cost(targets_s)
     least, most = solver.feasible_range(model.option_costs)
-    # Nothing costs more than `most`: a target far above it would only lose precision.
     room = np.clip(sums - HAIR * np.abs(sums) - model.fixed_cost, least, most)
-    wanted = scores if bonus is None else solver.spending(model.option_costs, scores, bonus, room)
+    if operations is None:
+        solutions = solver.solve_each(model.option_costs, scores, room)
+    else:
+        solutions = spending.solve(model.option_costs, scores, operations, room)
     found = []
-    for i, solution in enumerate(solver.solve_each(model.option_costs, wanted, room)):
+    for i, solution in enumerate(solutions):
         if solution is None:
             raise AssertionError(f"no network within {targets_s[i]!r} s, the fastest included")
         options, predicted = solution.options, model.predict_s(solution.options)
-        if predicted > targets_s[i]:
+        if targets_s[i] >= scale.slowest_s:
+            options, predicted = scale.largest, scale.slowest_s
+        elif predicted > targets_s[i]:
             # Only at the very fastest, where no hair can be kept back.
             options, predicted = scale.fastest, scale.fastest_s
         if not predicted <= targets_s[i]:

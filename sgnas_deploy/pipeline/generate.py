@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,10 +142,9 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
     warnings = [*task.model.warnings, *_too_generous(task, budgets_s)]
     scores = _macs_scores if request.scores == "macs" else _generator_scores(task)
     started = time.perf_counter()
-    # The slowest is a feasible budget itself: rounding must not put it above the range.
-    targets_s = np.minimum(budgets_s * (1 - task.margin), task.scale.slowest_s)
-    bonus = None if request.scores == "macs" else option_macs(task.space)
-    kept = best_within(task.model, task.scale, scores(task, targets_s), targets_s, bonus)
+    targets_s = budgets_s * (1 - task.margin)
+    operations = None if request.scores == "macs" else option_macs(task.space)
+    kept = best_within(task.model, task.scale, scores(task, targets_s), targets_s, operations)
     seconds = time.perf_counter() - started
     described = _described(task, budgets_s, kept)
     if request.scores == "generator":
@@ -204,9 +204,20 @@ def _check(request: GenerateRequest) -> None:
         )
 
 
+def _table(request: GenerateRequest, workspace: Workspace) -> Path:
+    try:
+        return workspace.find_table(request.lut, None if request.lut else workspace.space)
+    except BadInput as error:
+        if request.lut or request.scores == "macs" or any(workspace.luts.glob("*.json")):
+            raise
+        # Nothing is there yet: name the whole way, not only its first step.
+        more = "sgnas train supernet --data digits|DIR, and: sgnas train generator"
+        raise BadInput(error.message, f"{error.cure}, then: {more}") from None
+
+
 def _task(request: GenerateRequest) -> _Task:
     workspace = Workspace(request.workdir)
-    path = workspace.find_table(request.lut, None if request.lut else workspace.space)
+    path = _table(request, workspace)
     table = tables.read(path)
     model = tables.predictor(table, request.percentile)
     space = spaces.load(table.space)
@@ -336,13 +347,12 @@ def _names(task: _Task, budgets_s: npt.NDArray[np.float64]) -> tuple[str, ...]:
         if len(set(texts)) == different or digits == 17:
             break
         digits += 1
+    seen: Counter[str] = Counter()
     names: list[str] = []
     for text in texts:
-        again = names.count(name := f"{task.space.id}-{text}ms")
-        while again and name in names:
-            again += 1
-            name = f"{task.space.id}-{text}ms-{again}"
-        names.append(name)
+        seen[text] += 1
+        again = f"-{seen[text]}" if seen[text] > 1 else ""
+        names.append(f"{task.space.id}-{text}ms{again}")
     return tuple(names)
 
 

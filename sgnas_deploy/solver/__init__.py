@@ -36,7 +36,7 @@ class Solution:
         score: sum of the chosen options' scores.
         cost: sum of their costs; at most the budget.
         gap: no network within the budget scores more than `score + gap`. It is 0 for an exact
-            solution, which all are but those of instances made to be hard (see `exact.LIMIT`).
+            solution, which all are but those of instances made to be hard (see `exact`).
     """
 
     options: tuple[int, ...]
@@ -93,7 +93,7 @@ def solve_each(
     Raises:
         ValueError: shapes that do not fit, or numbers that are not finite.
     """
-    _check(costs, scores, budgets)
+    check(costs, scores, budgets)
     cost = padded(costs)
     found: list[Solution | None] = []
     for start in range(0, len(budgets), CHUNK):
@@ -108,51 +108,6 @@ def solve_each(
             ),
         )
     return tuple(found)
-
-
-EAGERNESS = 1.5
-"""How much above the least weight the bonus of `spending` weighs; the least leaves more unspent."""
-
-
-def spending(
-    costs: Sequence[Floats], scores: Sequence[Floats], bonus: Sequence[Floats], budgets: Floats
-) -> tuple[Floats, ...]:
-    """Scores that have a use for all of the budget, for `solve_each`.
-
-    Scores such as log-probabilities have a best network that can cost far less than the budget.
-    Where it does, a bonus (the options' operations, say) is added with a weight that is just large
-    enough for the best network to reach the budget. Where it does not, scores stay as they are.
-    The bonus is not the cost itself: being slow is no merit.
-
-    Args:
-        costs: one array of option costs per decision, shape (options,).
-        scores: one array per decision, shape (n, options).
-        bonus: one array per decision, shape (options,).
-        budgets: shape (n,).
-
-    Returns:
-        One array per decision, shape (n, options): the bonus alone where even the network of the
-        highest bonus keeps the budget.
-
-    Raises:
-        ValueError: shapes that do not fit, or numbers that are not finite.
-    """
-    _check(costs, scores, budgets)
-    weight = np.concatenate(
-        [
-            relaxation.weight_to_reach(
-                padded(costs),
-                padded([s[start : start + CHUNK] for s in scores]),
-                padded(bonus),
-                budgets[start : start + CHUNK],
-            )
-            for start in range(0, len(budgets), CHUNK)
-        ]
-    )
-    bounded = np.isfinite(weight)
-    own = np.where(bounded, 1.0, 0.0)[:, None]
-    extra = np.where(bounded, weight * EAGERNESS, 1.0)[:, None]
-    return tuple(own * s + extra * b for s, b in zip(scores, bonus, strict=True))
 
 
 def _one(
@@ -200,7 +155,8 @@ def padded(values: Sequence[Floats]) -> Floats:
     )
 
 
-def _check(costs: Sequence[Floats], scores: Sequence[Floats], budgets: Floats) -> None:
+def check(costs: Sequence[Floats], scores: Sequence[Floats], budgets: Floats) -> None:
+    """Raise ValueError unless all shapes fit and all numbers are finite."""
     if not costs or len(costs) != len(scores):
         raise ValueError(f"{len(costs)} decisions have costs, {len(scores)} have scores")
     for cost, score in zip(costs, scores, strict=True):

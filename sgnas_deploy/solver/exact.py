@@ -4,8 +4,10 @@ A partial network (the first decisions made) is kept while no other one is both 
 and while it can still beat the best network known: the price of the relaxation bounds what the
 open decisions can add. Few hundred remain of 83 to the power of 19. Costs are the true ones.
 
-Where scores follow costs almost exactly, too many remain (subset sums): above `LIMIT`, the best
-one of each of `LIMIT` cost intervals is kept, with its true cost, and the gap is reported.
+The better the network known, the fewer remain: a first, narrow search that keeps few partial
+networks finds a good one. Where scores follow costs almost exactly, too many remain even so (subset
+sums): above a limit, the best one of each of that many cost intervals is kept, with its true cost,
+and the gap is reported.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-LIMIT = 2048
+NARROW = 64
+LIMIT = 4096
+"""Partial networks kept in the first search, and in the second."""
+
 SLACK = 1e-9
 """Bounds are sums in another order than scores: keep what is this close (relative)."""
 
@@ -37,40 +42,65 @@ def best(
     """
     if price == 0:
         return start, 0.0
-    decisions = np.arange(len(cost))
+    search = _Search(cost, score, budget, price)
     known = _improved(cost, score, budget, start)
-    reduced = score - price * cost
-    top = reduced.max(axis=1)
-    bound = float(top.sum()) + price * budget
-    scale = float(np.abs(score).max(axis=1).sum()) + price * abs(budget)
-    margin = bound - float(score[decisions, known].sum()) + SLACK * scale
-    options = [np.flatnonzero(top[d] - reduced[d] <= margin) for d in decisions]
-    ahead = _Ahead(cost, top, options)
+    for limit in (NARROW, LIMIT):
+        found, thinned = search.run(known, limit)
+        if found is not None and (not thinned or search.value(found) > search.value(known)):
+            known = found
+        if not thinned:
+            return known, 0.0
+    return known, max(0.0, search.bound - search.value(known))
 
-    costs, scores = np.zeros(1), np.zeros(1)
-    trail: list[tuple[Ints, Ints]] = []
-    thinned = False
-    for d in decisions:
-        usable = options[d]
-        costs = np.add.outer(costs, cost[d, usable]).ravel()
-        scores = np.add.outer(scores, score[d, usable]).ravel()
-        unspent = np.maximum(0.0, budget - costs - ahead.dearest[d])
-        reach = scores - price * (costs + unspent) + ahead.top[d] + price * budget
-        possible = costs + ahead.cheapest[d] <= budget + SLACK * abs(budget)
-        if d == decisions[-1]:
-            possible = costs <= budget
-        kept = np.flatnonzero(possible & (reach >= bound - margin))
-        kept = _undominated(kept, costs, scores)
-        if kept.size > LIMIT:
-            kept, thinned = _thinned(kept, costs, scores), True
-        trail.append((kept // usable.size, usable[kept % usable.size]))
-        costs, scores = costs[kept], scores[kept]
-    found = _followed(trail) if scores.size else known
-    if not thinned:
-        return found, 0.0
-    # Thinning may have lost what was known before.
-    value, before = (float(score[decisions, x].sum()) for x in (found, known))
-    return (found, max(0.0, bound - value)) if value >= before else (known, bound - before)
+
+class _Search:
+    """The dynamic program of one budget at one price."""
+
+    def __init__(self, cost: Floats, score: Floats, budget: float, price: float) -> None:
+        self._cost = cost
+        self._score = score
+        self._budget = budget
+        self._price = price
+        reduced = score - price * cost
+        self._top = reduced.max(axis=1)
+        self._behind = self._top[:, None] - reduced
+        self.bound = float(self._top.sum()) + price * budget
+        self._scale = float(np.abs(score).max(axis=1).sum()) + price * abs(budget)
+
+    def value(self, options: Ints) -> float:
+        """Score of a network."""
+        return float(np.cumsum(self._score[np.arange(len(options)), options])[-1])
+
+    def run(self, known: Ints, limit: int) -> tuple[Ints | None, bool]:
+        """The best network that can beat `known`, and whether some were left out to keep `limit`.
+
+        Without that, it is the best there is; `known` itself can be found. None where nothing
+        remained, which takes something left out.
+        """
+        cost, score, budget, price = self._cost, self._score, self._budget, self._price
+        slack = SLACK * self._scale
+        margin = max(0.0, self.bound - self.value(known)) + slack
+        options = [np.flatnonzero(row <= margin) for row in self._behind]
+        ahead = _Ahead(cost, self._top, options)
+        costs, scores = np.zeros(1), np.zeros(1)
+        trail: list[tuple[Ints, Ints]] = []
+        thinned = False
+        last = len(cost) - 1
+        for d, usable in enumerate(options):
+            costs = np.add.outer(costs, cost[d, usable]).ravel()
+            scores = np.add.outer(scores, score[d, usable]).ravel()
+            unspent = np.maximum(0.0, budget - costs - ahead.dearest[d])
+            reach = scores - price * (costs + unspent - budget) + ahead.top[d]
+            most = budget if d == last else budget + SLACK * abs(budget) - ahead.cheapest[d]
+            kept = np.flatnonzero((costs <= most) & (reach >= self.bound - margin))
+            kept = _undominated(kept, costs, scores)
+            if not kept.size:
+                return None, thinned
+            if kept.size > limit:
+                kept, thinned = _thinned(kept, costs, limit), True
+            trail.append((kept // usable.size, usable[kept % usable.size]))
+            costs, scores = costs[kept], scores[kept]
+        return _followed(trail), thinned
 
 
 class _Ahead:
@@ -114,10 +144,10 @@ def _undominated(kept: Ints, costs: Floats, scores: Floats) -> Ints:
     return kept
 
 
-def _thinned(kept: Ints, costs: Floats, scores: Floats) -> Ints:
-    """The dearest, which is the best, of each of `LIMIT` cost intervals; `kept` is in order."""
+def _thinned(kept: Ints, costs: Floats, limit: int) -> Ints:
+    """The dearest, which is the best, of each of `limit` cost intervals; `kept` is in order."""
     low, high = costs[kept[0]], costs[kept[-1]]
-    interval = np.floor((costs[kept] - low) / (high - low) * (LIMIT - 1))
+    interval = np.floor((costs[kept] - low) / (high - low) * (limit - 1))
     thinned: Ints = kept[np.append(interval[1:] != interval[:-1], True)]
     return thinned
 

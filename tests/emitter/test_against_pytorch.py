@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 import pytest
 
@@ -18,10 +15,11 @@ ort = pytest.importorskip("onnxruntime")
 from sgnas_deploy.networks.deployed import DeployedNetwork, fold  # noqa: E402
 from sgnas_deploy.networks.units import ConvUnit  # noqa: E402
 
-Record: TypeAlias = Callable[[str, object], None]
+LIMIT = 5e-5
+"""Largest difference of a logit, as a share of the network's largest logit.
 
-LIMIT = 2e-5
-"""Largest difference of a logit, as a share of the network's largest logit."""
+Seen: up to 3e-6 in `tiny`, 9e-6 in the published spaces at low resolution, 1.3e-5 at 224.
+"""
 
 
 def randomised(space: Space, options: tuple[int, ...], seed: int) -> DeployedNetwork:
@@ -38,10 +36,11 @@ def randomised(space: Space, options: tuple[int, ...], seed: int) -> DeployedNet
 
 
 def spread(space: Space, networks: int) -> list[tuple[int, ...]]:
-    """Networks that together have every option where there are enough of them."""
+    """Networks that together have every option, walked through in an order without a pattern."""
     counts = space.option_counts
-    step = max(1, counts[0] // networks)
-    return [tuple((i * step + 14 * d) % n for d, n in enumerate(counts)) for i in range(networks)]
+    return [
+        tuple((i * len(counts) + d) * 37 % n for d, n in enumerate(counts)) for i in range(networks)
+    ]
 
 
 def worst_of(identifier: str, networks: int, forms_each: int) -> float:
@@ -75,14 +74,21 @@ def worst_of(identifier: str, networks: int, forms_each: int) -> float:
     "identifier",
     ["tiny+r16", "tiny+r17+hswish", "tiny+r16+se", "tiny+c3+hswish+se", "tiny+r16+paper"],
 )
-def test_tiny_in_all_forms(identifier: str, record_property: Record) -> None:
-    record_property("max_relative_error", worst_of(identifier, networks=20, forms_each=4))
+def test_tiny_in_all_forms(identifier: str) -> None:
+    assert worst_of(identifier, networks=20, forms_each=4) <= LIMIT
 
 
 @pytest.mark.parametrize("variant", ["", "+hswish", "+se", "+hswish+se"])
 @pytest.mark.parametrize("base", ["cifar+r16", "imagenet+r32+c10"])
-def test_published_spaces(base: str, variant: str, record_property: Record) -> None:
-    record_property("max_relative_error", worst_of(base + variant, networks=8, forms_each=1))
+def test_published_spaces(base: str, variant: str) -> None:
+    assert worst_of(base + variant, networks=8, forms_each=1) <= LIMIT
+
+
+def test_the_networks_have_every_option() -> None:
+    for identifier, networks in (("tiny", 20), ("tiny+paper", 20), ("cifar", 8)):
+        space = spaces.load(identifier)
+        found = {option for options in spread(space, networks) for option in options}
+        assert found == set(range(space.option_counts[0]))
 
 
 def test_full_size_imagenet() -> None:
