@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, final
 
-from sgnas_cli.render.figures import duration
+from sgnas_cli.render.figures import clock, duration
 from sgnas_deploy.events import (
     Event,
     Note,
@@ -49,7 +49,7 @@ class Pace:
 
     def advance(self, done: float, now_s: float) -> None:
         """Take note of the units that are finished in all."""
-        self.done = done
+        self.done = float(done)
         if now_s - self.started_s < _SETTLE_S:
             self._found = (done, now_s - self.started_s)
 
@@ -63,7 +63,7 @@ class Pace:
 
     def amount(self) -> str:
         """Such as `12 of 249 blocks`; empty when there is nothing to count."""
-        done = f"{self.done:.0f}"
+        done = f"{self.done:.0f}" if self.done.is_integer() else f"{self.done:.1f}"
         if self.total is None:
             return f"{done} {self.unit}".strip() if self.done else ""
         return f"{done} of {self.total:.0f} {self.unit}".strip()
@@ -85,17 +85,16 @@ class PlainReporter:
         match event:
             case StageStarted():
                 outermost = not self._open
-                pace = self._open[event.name] = Pace(now_s, event.total, event.unit)
+                self._open[event.name] = Pace(now_s, event.total, event.unit)
                 if outermost:
                     amount = f"{event.total:.0f} {event.unit}".strip() if event.total else ""
-                    del pace
                     self._say(f"{event.name} ...{f' ({amount})' if amount else ''}", now_s)
             case StageAdvanced():
-                pace_or_none = self._open.get(event.name)
-                if pace_or_none is not None:
-                    pace_or_none.advance(event.done, now_s)
+                advanced = self._open.get(event.name)
+                if advanced is not None:
+                    advanced.advance(event.done, now_s)
                     if now_s - self._spoke_s >= _PLAIN_EVERY_S:
-                        self._say(self._news(event, pace_or_none, now_s), now_s)
+                        self._say(self._news(event, advanced, now_s), now_s)
             case StageEnded():
                 ended = self._open.pop(event.name, None)
                 if ended is not None and not self._open:
@@ -179,6 +178,7 @@ class RichReporter:
 def _bars(now_s: Callable[[], float]) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Times(ProgressColumn):
@@ -187,8 +187,8 @@ def _bars(now_s: Callable[[], float]) -> Progress:
         def render(self, task: Task) -> Text:
             pace: Pace = task.fields["pace"]
             left_s = pace.remaining_s(now_s())
-            left = f", {duration(left_s)} left" if left_s is not None else ""
-            return Text(f"{duration(now_s() - pace.started_s)}{left}", no_wrap=True)
+            left = f", {clock(left_s)} left" if left_s is not None else ""
+            return Text(f"{clock(now_s() - pace.started_s)}{left}", no_wrap=True)
 
     class Amount(ProgressColumn):
         """How much of how much."""
@@ -197,14 +197,19 @@ def _bars(now_s: Callable[[], float]) -> Progress:
             pace: Pace = task.fields["pace"]
             return Text(pace.amount(), no_wrap=True)
 
+    def flexible(ratio: int) -> Column:
+        """What is cut when the terminal is narrow, so that figures never are."""
+        return Column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
+        TextColumn("{task.description}", markup=False, table_column=flexible(3)),
+        BarColumn(bar_width=10),
         Amount(),
         Times(),
-        TextColumn("{task.fields[note]}", style="dim", markup=False),
+        TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=flexible(2)),
         console=Console(stderr=True, markup=False, highlight=False, emoji=False),
         transient=True,
+        expand=True,
         refresh_per_second=4,
     )
 

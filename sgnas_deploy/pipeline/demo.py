@@ -18,7 +18,8 @@ from sgnas_deploy.pipeline.profile import ProfileRequest, profile
 from sgnas_deploy.pipeline.retrain import Retrained, RetrainRequest, retrain
 from sgnas_deploy.pipeline.train_generator import TrainGeneratorRequest, train_generator
 from sgnas_deploy.pipeline.train_supernet import TrainSupernetRequest, train_supernet
-from sgnas_deploy.pipeline.validate import Validated, ValidateRequest, Verdict, validate
+from sgnas_deploy.pipeline.validate import Validated, ValidateRequest, validate
+from sgnas_deploy.verdict import Verdict
 from sgnas_deploy.workspace import Workspace
 
 SPACE: Final = "tiny"

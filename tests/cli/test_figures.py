@@ -18,6 +18,8 @@ from sgnas_cli.render import figures
         (0.1234, "123.4"),
         (1.5, "1500"),
         (0.00001, "0.0100"),
+        (0.0000949, "0.0949"),
+        (0.0000002222, "0.0002222"),
         (0.0, "0"),
         (-0.002, "-2.000"),
     ],
@@ -29,6 +31,11 @@ def test_ms(seconds: float, text: str) -> None:
 @given(st.floats(min_value=1e-4, max_value=10))
 def test_ms_is_right_to_four_digits(seconds: float) -> None:
     assert math.isclose(float(figures.ms(seconds)), seconds * 1000, rel_tol=5.1e-4)
+
+
+@given(st.floats(min_value=1e-9, max_value=1e-4))
+def test_ms_is_right_to_three_digits_below(seconds: float) -> None:
+    assert math.isclose(float(figures.ms(seconds)), seconds * 1000, rel_tol=5.1e-3)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,11 @@ def test_count_is_right_to_three_digits(number: int) -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert figures.duration(seconds) == text
+
+
+def test_clock() -> None:
+    spans_s = (-1, 8.6, 725, 3725)
+    assert [figures.clock(span_s) for span_s in spans_s] == ["0:00", "0:09", "12:05", "1:02:05"]
 
 
 def test_percent_size_and_digest() -> None:

@@ -23,6 +23,11 @@ from sgnas_deploy.events import (
 )
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 class Clock:
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -36,6 +41,15 @@ def test_pace_is_the_mean_so_far() -> None:
     assert pace.remaining_s(5.0) is None
     pace.advance(2, 8.0)
     assert pace.remaining_s(8.0) == 32.0
+
+
+def test_amounts_show_parts_of_a_unit() -> None:
+    pace = Pace(0.0, 2.0, "epochs")
+    assert pace.amount() == "0 of 2 epochs"
+    pace.advance(0.5, 5.0)
+    assert pace.amount() == "0.5 of 2 epochs"
+    pace.advance(2, 9.0)
+    assert pace.amount() == "2 of 2 epochs"
 
 
 def test_pace_leaves_out_what_an_earlier_run_did() -> None:
@@ -164,11 +178,20 @@ def test_without_a_terminal_the_lines_are_plain(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "hello\n"
 
 
-def test_on_a_terminal_there_are_bars(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+def test_figures_are_not_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", screen)
+    with (
+        progress.listening() as reporter,
+        stage(reporter, f"training the generator of {'x' * 80}", 50, "epochs") as epochs,
+    ):
+        epochs.advance(31.5, "a long note " * 20)
+    assert "31.5 of 50 epochs" in screen.getvalue()
+    assert "training the gen" in screen.getvalue()
 
+
+def test_on_a_terminal_there_are_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", screen)

@@ -36,6 +36,10 @@ CASES: dict[str, tuple[Callable[[Any], RenderableType], Any]] = {
     "demo": (render.demonstrated, samples.DEMO),
 }
 
+BRACKETS = samples.DEVICES.model_copy(
+    update={"devices": (samples.SHELF.model_copy(update={"name": "[bold]shelf"}),)}
+)
+
 
 def draw(renderable: RenderableType, width: int) -> str:
     screen = io.StringIO()
@@ -69,7 +73,8 @@ def test_the_demo_s_table_fits_80_columns_unfolded() -> None:
 
 
 def test_text_in_brackets_is_no_markup() -> None:
-    assert "keeps [a core] busy" in draw(render.profiled(samples.PROFILE), 80)
+    assert "[bold]shelf" in draw(render.devices_listed(BRACKETS), 80)
+    assert "the clock [is] not fixed" in draw(render.device_tested(samples.ANSWERS), 80)
 
 
 def test_paths_and_release_lines_are_not_wrapped() -> None:

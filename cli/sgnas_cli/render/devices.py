@@ -22,7 +22,7 @@ def devices_listed(result: DevicesResult) -> RenderableType:
             one.host or figures.MISSING,
             one.backend,
             one.power_mode or figures.MISSING,
-            "built in" if one.builtin else one.notes,
+            "; ".join(text for text in ("built in" if one.builtin else "", one.notes) if text),
         )
         for one in result.devices
     ]

@@ -19,14 +19,14 @@ def exported(result: ExportResult) -> RenderableType:
             one.name,
             one.form,
             figures.size(one.size_bytes),
-            f"{one.parity_max_abs:.1e}",
+            f"{one.parity_max_abs:.1e} of {one.parity_limit:.0e}",
             figures.digest(one.sha256),
         )
         for one in result.files
     ]
     return Group(
         parts.table(
-            ("model", "graph form", "size", "largest difference\nof a logit", "sha256"),
+            ("model", "graph form", "size", "largest difference\nof a logit, limit", "sha256"),
             rows,
             left=2,
         ),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def generated(result: GenerateResult) -> RenderableType:
-    """Architectures and what was predicted of them."""
+    """Architectures and what was predicted of them; warnings were said when they arose."""
     rows = [
         (
             one.name,
@@ -55,5 +55,4 @@ def generated(result: GenerateResult) -> RenderableType:
                 ("took", figures.duration(result.seconds)),
             ]
         ),
-        *parts.warnings(result.warnings),
     )

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 def _summary(found: TableSummary) -> RenderableType:
     fastest, slowest = found.range_s
-    settings = ", ".join(f"{name} {value}" for name, value in sorted(found.settings.items()))
-    return parts.facts(
+    facts = parts.facts(
         [
             ("table", Text(str(found.path), style="bold")),
             ("sha256", figures.digest(found.sha256)),
@@ -36,10 +35,15 @@ def _summary(found: TableSummary) -> RenderableType:
                 "error",
                 f"{figures.percent(found.error)} %, margin {figures.percent(found.margin)} %",
             ),
-            ("settings", settings),
-            *((name, value) for name, value in sorted(found.environment.items())),
             ("made with", found.command),
         ]
+    )
+    return Group(
+        facts,
+        Text("\nSettings"),
+        parts.facts(sorted(found.settings.items())),
+        Text("\nMachine"),
+        parts.facts(sorted(found.environment.items())),
     )
 
 
