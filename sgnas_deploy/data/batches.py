@@ -34,9 +34,9 @@ def resized(image: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.N
 
 
 def normalised(
-    pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing
+    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32], preprocessing: Preprocessing
 ) -> npt.NDArray[np.float32]:
-    """Pixels (n, R, R, 3) to inputs (n, 3, R, R)."""
+    """Pixels (n, R, R, 3), values 0..255, to inputs (n, 3, R, R)."""
     scale = 1 / (255 * np.array(preprocessing.std))
     shift = -np.array(preprocessing.mean) / np.array(preprocessing.std)
     values = pixels * scale.astype(np.float32) + shift.astype(np.float32)

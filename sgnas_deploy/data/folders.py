@@ -56,8 +56,16 @@ def load(spec: str, folder: Path, resolution: int) -> DataSet:
     The fingerprint covers names and sizes of the files, not their content.
 
     Raises:
-        BadInput: no images, one class only, or other classes in `val` than in `train`.
+        BadInput: no images, one class only, other classes in `val` than in `train`, or a folder
+            or file that cannot be read.
     """
+    try:
+        return _load(spec, folder, resolution)
+    except OSError as error:
+        raise BadInput(f"cannot read data folder {folder}: {error}") from error
+
+
+def _load(spec: str, folder: Path, resolution: int) -> DataSet:
     layout = f"lay it out as {spec}/train/CLASS/*.jpg and {spec}/val/CLASS/*.jpg"
     for part in ("train", "val"):
         if not (folder / part).is_dir():

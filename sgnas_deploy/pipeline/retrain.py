@@ -91,10 +91,12 @@ def retrain(request: RetrainRequest, reporter: Reporter) -> RetrainResult:
             started = time.monotonic()
             space = spaces.load(architecture.space)
             images = sets[space.id]
-            recipe = dataclasses.replace(recipes.retraining(space, images), inherit=request.inherit)
-            changed = {"epochs": request.epochs, "batch": request.batch}
+            usual = recipes.retraining(space, images)
             recipe = dataclasses.replace(
-                recipe, **{k: v for k, v in changed.items() if v is not None}
+                usual,
+                epochs=request.epochs or usual.epochs,
+                batch=request.batch or usual.batch,
+                inherit=request.inherit,
             )
             job = retrain_job.Job(
                 architecture=architecture,
@@ -131,7 +133,7 @@ def _require_distinct_names(found: list[ArchitectureFile]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise BadInput(
-                f"two architectures are named {name!r}, and their models would overwrite each other",
+                f"two architectures are named {name!r}; their models would overwrite each other",
                 "retrain them one by one, in different workspaces",
             )
 

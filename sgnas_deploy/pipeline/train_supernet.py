@@ -82,12 +82,14 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
     started = time.monotonic()
     require_positive(epochs=request.epochs, batch=request.batch)
     workspace = Workspace(request.workdir)
-    space = supernet.space_of(spaces.load(request.space or workspace.space or DEFAULT_SPACE))
+    asked = spaces.load(request.space or workspace.space or DEFAULT_SPACE)
+    space = supernet.space_of(asked)
     found = data.load(request.data, space.resolution)
     require_classes(found, space)
-    recipe = recipes.supernet(space, found)
-    changed = {"epochs": request.epochs, "batch": request.batch}
-    recipe = dataclasses.replace(recipe, **{k: v for k, v in changed.items() if v is not None})
+    usual = recipes.supernet(space, found)
+    recipe = dataclasses.replace(
+        usual, epochs=request.epochs or usual.epochs, batch=request.batch or usual.batch
+    )
     weights = supernet.weights_path(workspace.supernet, space)
     config = {
         "space": space.id,
@@ -100,7 +102,7 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
     else:
         kept = _finished(weights, space, config)
         if kept is not None:
-            workspace.remember("supernet", [weights.stem], request.space or space.id)
+            workspace.remember("supernet", [weights.stem], asked.id)
             return _result(weights, kept, kept.epochs, started)
     # Training needs torch; whatever can be wrong before is said without it.
     require_training()
@@ -114,7 +116,7 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
         command,
         reporter,
     )
-    workspace.remember("supernet", [weights.stem], request.space or space.id)
+    workspace.remember("supernet", [weights.stem], asked.id)
     return _result(weights, description, outcome.resumed_at, started)
 
 

@@ -9,6 +9,13 @@ are gathered and run as one expansion, one depthwise convolution and one project
 projections are summed, which is the same as projecting the concatenation. `plain` has the slow
 and obvious form with the same parameters; tests hold both together.
 
+One thing is ours. The mean of the projected sum depends on which branches are active, not only on
+how many, and a running mean shared by all sub-networks of one number fits none of them. But the
+projection is linear: the mean of any set of branches, or of any mixture, is the projected sum of
+the branches' own means. So every branch keeps a running mean of its output (`centres`), and in
+eval mode the switchable normalisation subtracts the mean that follows; its running variance and
+its weights stay those of the number. Training is untouched: batch statistics are used there.
+
 The supernet has the space's activation and never squeeze-and-excitation, as the paper does.
 """
 
@@ -25,7 +32,7 @@ from sgnas_deploy.blocks.mb import KERNELS
 from sgnas_deploy.spaces import Space, check_options
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, LayerShape, MixedSpace
 from sgnas_deploy.supernet.base import Choice, Supernet
-from sgnas_deploy.supernet.norm import ConvNorm, Norm
+from sgnas_deploy.supernet.norm import MOMENTUM, ConvNorm, Norm
 from sgnas_deploy.supernet.sampling import SKIP, FairSampler
 
 LEAST_GATE: Final = 0.01
@@ -47,8 +54,10 @@ class MixedLayer(nn.Module):
         depthwise: `k3`, `k5`, `k7`, each for all six sub-blocks.
         project: 6C channels to the output, without normalisation.
         norms: the switchable normalisation, by the number of active sub-blocks.
+        centres: running mean of each branch's output, (3, 6C).
     """
 
+    centres: Tensor
     sub_blocks: Tensor
 
     def __init__(self, shape: LayerShape, activation: Activation, min_active: int) -> None:
@@ -66,6 +75,7 @@ class MixedLayer(nn.Module):
         self.norms = nn.ModuleDict(
             {str(n): Norm(shape.c_out) for n in range(min_active, SUB_BLOCKS + 1)}
         )
+        self.register_buffer("centres", torch.zeros(len(KERNELS), width))
         self.register_buffer(
             "sub_blocks", torch.arange(width).view(SUB_BLOCKS, shape.c_in), persistent=False
         )
@@ -84,6 +94,7 @@ class MixedLayer(nn.Module):
 
     def forward(self, x: Tensor, kernels: tuple[int, ...]) -> Tensor:
         """Map x (B, C, H, W) through the sub-blocks, each with a kernel index or `SKIP`."""
+        norm = self.norm(sum(chosen != SKIP for chosen in kernels))
         parts: list[Tensor] = []
         for index in range(len(KERNELS)):
             sub_blocks = [b for b, chosen in enumerate(kernels) if chosen == index]
@@ -92,10 +103,27 @@ class MixedLayer(nn.Module):
             channels = self.channels(sub_blocks)
             h = activate(self.expand(x, channels), self.activation)
             h = activate(self.kernel(index)(h, channels), self.activation)
+            if norm.training:
+                self.follow(index, channels, h)
             parts.append(functional.conv2d(h, self.project.index_select(1, channels)))
-        active = sum(chosen != SKIP for chosen in kernels)
-        y: Tensor = self.norm(active)(_sum(parts))
+        y = _sum(parts)
+        y = norm(y) if norm.training else norm.centred(y, self.mean(kernels).view(1, -1, 1, 1))
         return x + y if self.residual else y
+
+    def follow(self, index: int, channels: Tensor, outputs: Tensor) -> None:
+        """Let the running means of some branches of a kernel follow their outputs (B, n, H, W)."""
+        with torch.no_grad():
+            old = self.centres[index, channels]
+            self.centres[index, channels] = old.lerp(outputs.mean((0, 2, 3)), MOMENTUM)
+
+    def mean(self, kernels: tuple[int, ...]) -> Tensor:
+        """Mean (C_out,) of the projected sum of the active branches."""
+        centres = torch.zeros_like(self.centres[0])
+        for sub_block, chosen in enumerate(kernels):
+            if chosen != SKIP:
+                channels = self.sub_blocks[sub_block]
+                centres[channels] = self.centres[chosen, channels]
+        return self.project[:, :, 0, 0] @ centres
 
     def soft_forward(self, x: Tensor, gates: Tensor) -> Tensor:
         """Map x (B, C, H, W) through all sub-blocks, weighed by gates (B, 6, 4).
@@ -130,16 +158,20 @@ class MixedLayer(nn.Module):
         project = self.project.detach().index_select(1, self.channels(active))
         y = functional.conv2d(_sum(mixed).flatten(1, 2), project)
         scale, shift = self.switched(gates)
-        y = torch.addcmul(shift, y, scale)
+        # The mean of the mixture, (B, C_out): branches' means, weighed as the branches are.
+        centres = torch.einsum("bsk,ksc->bsc", weights, self.centres.view(SKIP, SUB_BLOCKS, c_in))
+        mean = centres.flatten(1) @ self.project.detach()[:, :, 0, 0].t()
+        y = torch.addcmul(shift, y - mean[:, :, None, None], scale)
         return x + y if self.residual else y
 
     def switched(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift (B, C_out, 1, 1) of each image's normalisation."""
+        """Scale and shift (B, C_out, 1, 1) of each image's normalisation, after the mean."""
         expected = SUB_BLOCKS - gates.detach()[:, :, SKIP].sum(1)
         at = expected.round().long().clamp(self.min_active, SUB_BLOCKS) - self.min_active
-        affine = [self.norm(n).affine() for n in range(self.min_active, SUB_BLOCKS + 1)]
-        scale, shift = (torch.stack(part)[at, :, None, None] for part in zip(*affine, strict=True))
-        return scale, shift
+        norms = [self.norm(n) for n in range(self.min_active, SUB_BLOCKS + 1)]
+        scale = torch.stack([norm.scale() for norm in norms])
+        shift = torch.stack([norm.bias.detach() for norm in norms])
+        return scale[at, :, None, None], shift[at, :, None, None]
 
 
 class MixedSupernet(Supernet):
@@ -258,8 +290,10 @@ class MixedSupernet(Supernet):
                             f"layers.{i}.k{kernel}.{name}", part.weight, part.norm, at
                         )
                 active += sub_blocks
-            project = layer.project[:, layer.channels(active)]
-            found |= _renamed(f"layers.{i}.project", project, layer.norm(len(active)))
+            project = f"layers.{i}.project"
+            weight = layer.project[:, layer.channels(active)]
+            found |= _renamed(project, weight, layer.norm(len(active)))
+            found[f"{project}.bn.running_mean"] = layer.mean(kernels).detach()
         return {name: tensor.clone() for name, tensor in found.items()}
 
 

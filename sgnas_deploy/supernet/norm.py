@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgnas_deploy.supernet.depthwise import depthwise
-
 MOMENTUM: Final = 0.1
 EPSILON: Final = 1e-5
 
@@ -48,9 +46,18 @@ class Norm(nn.Module):
             self.running_var.index_copy_(0, channels, var)
         return out
 
+    def centred(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Normalise x (B, C, H, W) as in eval mode, with another mean (1 or B, C, 1, 1)."""
+        scale = self.weight * torch.rsqrt(self.running_var + EPSILON)
+        return torch.addcmul(self.bias.view(1, -1, 1, 1), x - mean, scale.view(1, -1, 1, 1))
+
+    def scale(self) -> Tensor:
+        """What it multiplies with in eval mode, (channels,), without gradients."""
+        return self.weight.detach() * torch.rsqrt(self.running_var + EPSILON)
+
     def affine(self) -> tuple[Tensor, Tensor]:
         """Scale and shift (channels,) that it amounts to in eval mode, without gradients."""
-        scale = self.weight.detach() * torch.rsqrt(self.running_var + EPSILON)
+        scale = self.scale()
         return scale, self.bias.detach() - self.running_mean * scale
 
 
@@ -84,6 +91,6 @@ class ConvNorm(nn.Module):
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The bare convolution with any of its weights."""
-        if self.depthwise:
-            return depthwise(x, weight, self.stride, bias)
-        return functional.conv2d(x, weight, bias, self.stride, weight.shape[-1] // 2)
+        groups = len(weight) if self.depthwise else 1
+        padding = weight.shape[-1] // 2
+        return functional.conv2d(x, weight, bias, self.stride, padding, groups=groups)

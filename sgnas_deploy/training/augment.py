@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 _SHIFT = 0.08
@@ -13,14 +12,19 @@ _SCALE = 0.12
 _ROTATION = np.deg2rad(10)
 
 
-def affine(images: Tensor, rng: np.random.Generator) -> Tensor:
+def affine(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Shift by up to 8 % of the side, scale by up to 12 %, rotate by up to 10 degrees.
 
+    What comes in from outside is black.
+
     Args:
-        images: normalised, (n, 3, R, R).
+        pixels: (n, R, R, 3), values 0..255.
         rng: draws one transformation per image.
+
+    Returns:
+        The same shape and range, not rounded.
     """
-    n = len(images)
+    n = len(pixels)
     angle = rng.uniform(-_ROTATION, _ROTATION, n)
     scale = rng.uniform(1 - _SCALE, 1 + _SCALE, n)
     # Coordinates run from -1 to 1: a shift by the whole side is 2.
@@ -30,10 +34,11 @@ def affine(images: Tensor, rng: np.random.Generator) -> Tensor:
     theta[:, 0, 1] = -np.sin(angle) / scale
     theta[:, 1, 0] = np.sin(angle) / scale
     theta[:, :, 2] = shift
-    grid = functional.affine_grid(
-        torch.from_numpy(theta).to(images.device), list(images.shape), align_corners=False
-    )
-    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+    grid = functional.affine_grid(torch.from_numpy(theta), list(images.shape), align_corners=False)
+    moved = functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    found: npt.NDArray[np.float32] = moved.permute(0, 2, 3, 1).numpy()
+    return found
 
 
 def crop(
@@ -46,13 +51,14 @@ def crop(
         rng: draws one crop per image.
         flip: also mirror half of the images.
     """
-    n, side = pixels.shape[:2]
+    n, side = int(pixels.shape[0]), int(pixels.shape[1])
     margin = side // 8
     padded = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
-    corners = rng.integers(0, 2 * margin + 1, (n, 2)).tolist()
-    mirrored = rng.integers(0, 2, n).tolist()
+    corners = rng.integers(0, 2 * margin + 1, size=(2, n))
+    mirrored = rng.integers(0, 2, size=n)
     found = np.empty_like(pixels)
-    for i, (top, left) in enumerate(corners):
+    for i in range(n):
+        top, left = (int(corner) for corner in corners[:, i])
         part = padded[i, top : top + side, left : left + side]
-        found[i] = part[:, ::-1] if flip and mirrored[i] else part
+        found[i] = part[:, ::-1] if flip and bool(mirrored[i]) else part
     return found

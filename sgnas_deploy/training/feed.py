@@ -105,13 +105,13 @@ class _ArrayFeed:
         order = _order(self._indices, self._seed, epoch)
         for step in range(start, self.steps):
             own = order[step * self._batch : (step + 1) * self._batch]
-            pixels = self._images.pixels(own)
+            pixels: npt.NDArray[Any] = self._images.pixels(own)
             rng = np.random.default_rng([self._seed, epoch, step])
             if self._augmentation == "crop":
                 pixels = augment.crop(pixels, rng, self._data.flip)
-            images = torch.from_numpy(normalised(pixels, self._data.preprocessing))
             if self._augmentation == "affine":
-                images = augment.affine(images, rng)
+                pixels = augment.affine(pixels, rng)
+            images = torch.from_numpy(normalised(pixels, self._data.preprocessing))
             yield images, torch.from_numpy(self._images.labels[own])
 
 

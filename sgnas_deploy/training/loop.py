@@ -108,7 +108,10 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
             for step, (images, labels) in enumerate(feed.batches(epoch, start), start):
                 seed_all("step", plan.seed, epoch, step)
                 number = epoch * feed.steps + step
-                value = task.step(number, images.to(device), labels.to(device))
+                # Channels last: PyTorch's depthwise convolutions, above all their weight gradients,
+                # are much faster in it on a CPU.
+                images = images.to(device, memory_format=torch.channels_last)
+                value = task.step(number, images, labels.to(device))
                 if value != value:
                     raise BadInput(
                         f"{plan.title}: the loss is no number any more, epoch {epoch}, step {step}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from sgnas_deploy import spaces
 from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.spaces import Space
@@ -45,7 +46,7 @@ def require_classes(data: DataSet, space: Space) -> None:
     if found != space.classes:
         name, *words = space.id.split("+")
         others = [word for word in words if not (word[0] == "c" and word[1:].isdigit())]
-        fitting = "+".join([name, f"c{found}", *others])
+        fitting = spaces.load("+".join([name, f"c{found}", *others])).id
         raise BadInput(
             f"{data.name} has {found} classes, but space {space.id} has {space.classes}",
             f"use --space {fitting}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sgnas_deploy.supernet.base import Supernet
@@ -31,12 +31,7 @@ class SupernetTask:
         self._recipe = recipe
         self._sampler = supernet.sampler(derived_seed("choices", seed))
         self._parameters = list(supernet.parameters())
-        self._optimizer = torch.optim.SGD(
-            self._parameters,
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
+        self._optimizer = _optimizer(self._parameters, recipe)
         self._schedule = schedule.cosine(self._optimizer, steps, recipe.warmup)
         # Zero, not missing: a parameter that no pass of a step uses still decays and coasts, as
         # do the unused sub-blocks of a tensor that is used in part.
@@ -74,3 +69,11 @@ class SupernetTask:
         moments = checkpoint.without_prefix("optimizer", tensors)
         checkpoint.unpack_optimizer(self._optimizer, moments, state["optimizer"])
         self._sampler.restore(state["sampler"])
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: SupernetRecipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )

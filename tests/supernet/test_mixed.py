@@ -17,7 +17,8 @@ from sgnas_deploy.networks.deployed import DeployedNetwork
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.spaces.mixed import MixedSpace
 from sgnas_deploy.supernet import plain
-from sgnas_deploy.supernet.mixed import LEAST_GATE, MixedSupernet
+from sgnas_deploy.supernet.mixed import LEAST_GATE, MixedLayer, MixedSupernet
+from sgnas_deploy.supernet.norm import Norm
 from sgnas_deploy.supernet.sampling import SKIP
 from sgnas_deploy.training.jobs.retrain_job import inherit
 
@@ -27,7 +28,7 @@ def pair(space: Space, seed: int = 0) -> tuple[MixedSupernet, plain.PlainSuperne
     torch.manual_seed(seed)
     fast = cast(MixedSupernet, supernet.build(space)).double()
     for name, tensor in fast.state_dict().items():
-        if name.endswith(("running_mean", "norm.bias", "running_var", "norm.weight")):
+        if "norm" in name or name.endswith("centres"):
             tensor.copy_(torch.rand_like(tensor) + 0.5)
     slow = plain.build(space).double()
     slow.load_state_dict(fast.state_dict())
@@ -51,8 +52,9 @@ def gradients(network: MixedSupernet) -> dict[str, Tensor]:
     }
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("identifier", ["tiny", "tiny+hswish+paper"])
-def test_training_passes_equal_the_plain_form(identifier: str) -> None:
+def test_training_passes_equal_the_plain_form(identifier: str, frozen: bool) -> None:
     space = spaces.load(identifier)
     fast, slow = pair(space)
     sampler = fast.sampler(1)
@@ -61,6 +63,9 @@ def test_training_passes_equal_the_plain_form(identifier: str) -> None:
         losses = []
         for network in (fast, slow):
             network.train()
+            for module in network.modules():
+                if isinstance(module, Norm):
+                    module.train(not frozen)
             loss = functional.cross_entropy(network(x, choice), y)
             torch.autograd.backward(loss)
             losses.append(float(loss.detach()))
@@ -93,6 +98,33 @@ def test_running_statistics_of_inactive_parts_stay() -> None:
     assert not any(moved("layers.0.depthwise.k5.norm.running_var"))
     assert all(moved("layers.0.norms.1.running_mean"))
     assert not any(moved("layers.0.norms.2.running_mean"))
+    centres = before["layers.0.centres"] != after["layers.0.centres"]
+    assert centres[0, :width].all()
+    assert not centres[1:].any()
+    assert not centres[0, width:].any()
+
+
+def test_eval_mode_gives_what_training_saw() -> None:
+    """Two sub-networks of the same widths and other kernels: one mean would not fit both."""
+    space = cast(MixedSpace, spaces.load("tiny+r16"))
+    network, _ = pair(space)
+    choices = [(kernel, kernel, SKIP, SKIP, SKIP, SKIP) for kernel in (0, 2)]
+    layer = cast(MixedLayer, network.layers[0])
+    x = torch.randn(8, 16, 16, 16, dtype=torch.float64)
+    layer.train()
+    with torch.no_grad():
+        for _ in range(200):
+            for choice in choices:
+                layer(x, choice)
+        seen = [layer(x, choice).mean((0, 2, 3)) for choice in choices]
+        layer.eval()
+        means = [layer(x, choice).mean((0, 2, 3)) for choice in choices]
+    for found, expected in zip(means, seen, strict=True):
+        # Not exact: running variances count one image less.
+        torch.testing.assert_close(found, expected, rtol=0, atol=5e-3)
+    apart = layer.mean(choices[0]) - layer.mean(choices[1])
+    deviation = layer.norm(2).running_var.sqrt()
+    assert float((apart / deviation).detach().abs().max()) > 0.1
 
 
 def test_eval_equals_the_plain_form_and_changes_nothing() -> None:
