@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 # A loaded machine is no failure; a failure must come again when the test is run again.
@@ -12,3 +14,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+# Two test processes with two torch threads each would wait for one another most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

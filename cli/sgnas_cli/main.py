@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import traceback
@@ -181,4 +182,8 @@ def _stop_like_ctrl_c(names: Sequence[str] = ("SIGTERM", "SIGHUP")) -> None:
 def main() -> None:
     """Entry point of `sgnas`."""
     _stop_like_ctrl_c()
+    # Read by torch's thread pool when it is loaded. Its threads spin long while they wait for one
+    # another; beside another busy process that stalls a training by ten times and more. A short
+    # spin costs nothing on a quiet machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.exit(run(sys.argv[1:]))
