@@ -40,6 +40,9 @@ def measure(form: str, space_id: str, batch: int, steps: int, threads: int) -> d
     sampler = network.sampler(0)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.064, momentum=0.9, weight_decay=4e-4)
     images = torch.randn(batch, space.channels, space.resolution, space.resolution)
+    if form == "fast":
+        # As the training loop does.
+        images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, space.classes, (batch,))
     network.train()
     seconds: list[float] = []
