@@ -1,7 +1,7 @@
 """Draw the last table of the demo as a picture for the README.
 
-    sgnas demo --json > docs/results/demo.json
-    python -m benchmarks.demo_picture docs/results/demo.json docs/demo.svg
+sgnas demo --json > docs/results/demo.json
+python -m benchmarks.demo_picture docs/results/demo.json docs/demo.svg
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sgnas_deploy import files
 from sgnas_deploy.pipeline.demo import DemoResult
 
 # Without the web font that rich's own frame would fetch.
-FRAME = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
+FRAME = """<svg viewBox="-16 -16 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px;
   line-height: {line_height}px; }}
@@ -27,8 +27,8 @@ FRAME = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://w
 </style>
 <defs><clipPath id="{unique_id}-clip-terminal">
 <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>{lines}</defs>
-<rect width="{terminal_width}" height="{terminal_height}" rx="8" fill="#272822"/>
-<g transform="translate(8, 8)" clip-path="url(#{unique_id}-clip-terminal)">
+<rect x="-16" y="-16" width="{width}" height="{height}" rx="12" fill="#272822"/>
+<g clip-path="url(#{unique_id}-clip-terminal)">
 {backgrounds}
 <g class="{unique_id}-matrix">
 {matrix}

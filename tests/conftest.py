@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A loaded machine is no failure; a failure must come again when the test is run again.
@@ -17,3 +20,11 @@ settings.load_profile("house")
 
 # Two test processes with two torch threads each would wait for one another most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _denormals_as_usual() -> Iterator[None]:
+    """Training flushes denormals in its thread for good; no other test may inherit that."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
