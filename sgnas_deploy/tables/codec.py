@@ -73,7 +73,7 @@ def read(path: Path) -> LatencyTable:
     if version < SCHEMA_VERSION:
         raise BadInput(
             f"{path} is a latency table of the old version {version}, this is {SCHEMA_VERSION}",
-            "bring it up to date with sgnas_deploy.pipeline.lut.migrate, or measure it anew: sgnas profile",
+            "bring it up to date with sgnas_deploy.pipeline.lut.migrate, or run: sgnas profile",
         )
     return _validate(path, raw)
 

@@ -263,7 +263,7 @@ def test_an_older_version_names_the_migration(
     monkeypatch.setattr(codec, "SCHEMA_VERSION", 3)
     with pytest.raises(BadInput, match="old version 1") as caught:
         codec.read(path)
-    assert "sgnas lut migrate" in (caught.value.cure or "")
+    assert "pipeline.lut.migrate" in (caught.value.cure or "")
     with pytest.raises(BadInput, match="nothing leads on"):
         codec.migrate(path)
 
