@@ -96,7 +96,16 @@ def read_model(path: Path, kind: type[M], what: str) -> M:
     Raises:
         BadInput: missing, not JSON, or not a valid `kind`; the message names the first bad field.
     """
-    data = read_bytes(path, what)
+    cure = "make it anew with the command that wrote it"
+    return parse_model(path, read_bytes(path, what), kind, what, cure)
+
+
+def parse_model(path: Path, data: str | bytes, kind: type[M], what: str, cure: str) -> M:
+    """Validate the JSON that was read from `path`.
+
+    Raises:
+        BadInput: not JSON, or not a valid `kind`; the message names the first bad field.
+    """
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
@@ -104,8 +113,7 @@ def read_model(path: Path, kind: type[M], what: str) -> M:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise BadInput(
-            f"{path} is not a valid {what}: {where}: {first['msg']}{more}",
-            "make it anew with the command that wrote it",
+            f"{path} is not a valid {what}: {where}: {first['msg']}{more}", cure
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias, final
 
 from pydantic import Field
 
-from sgnas_deploy import files
+from sgnas_deploy import files, shipped
 from sgnas_deploy.errors import BadInput
 
 Step: TypeAlias = Literal["profile", "supernet", "generator", "generate", "retrain", "export"]
@@ -92,11 +92,32 @@ class Workspace:
         """Names of what a step made last; empty when it never ran."""
         return self._state().last.get(step, ())
 
+    def tables(self) -> tuple[Path, ...]:
+        """The tables of the workspace, then the shipped ones."""
+        return (*sorted(self.luts.glob("*.json")), *shipped.tables())
+
+    def table_of(self, sha256: str) -> Path:
+        """The latency table of that hash, in the workspace or among the shipped ones.
+
+        Raises:
+            BadInput: it is gone, or was changed since.
+        """
+        for path in self.tables():
+            if files.sha256_of(path, "latency table") == sha256:
+                return path
+        raise BadInput(
+            f"the latency table that the architecture was generated from (SHA-256 "
+            f"{sha256[:12]}...) is not in {self.luts}",
+            f"copy it there, or measure and generate anew: "
+            f"sgnas profile --device cpu --workdir {self.root}",
+        )
+
     def find_table(self, lut: str | None, space: str | None = None) -> Path:
         """The one table that fits.
 
         Args:
-            lut: a path, or a table's name in the workspace; None to find the only one.
+            lut: a path, or a table's name in the workspace or among the shipped ones; None to
+                find the only one in the workspace.
             space: identifier of a space that the table must be for, None for any.
 
         Raises:
@@ -105,6 +126,9 @@ class Workspace:
         if lut is not None:
             for path in (Path(lut), self.luts / lut, self.luts / f"{lut}.json"):
                 if path.is_file():
+                    return path
+            for path in shipped.tables():
+                if lut in (path.name, path.stem):
                     return path
             raise BadInput(
                 f"there is no table {lut!r}, neither as a path nor in {self.luts}",

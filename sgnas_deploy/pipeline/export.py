@@ -17,7 +17,6 @@ from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem
 from sgnas_deploy.events import Reporter, stage
 from sgnas_deploy.export import parity
 from sgnas_deploy.models import ModelFile
-from sgnas_deploy.pipeline.lut import shipped_tables
 from sgnas_deploy.pipeline.profile import Precision
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 
@@ -144,25 +143,8 @@ def _settings(budgeted: Budgeted | None, workspace: Workspace) -> _Settings:
     """The settings of the table that the architecture was generated from."""
     if budgeted is None:
         return _Settings()
-    table = tables.read(find_table(budgeted.table_sha256, workspace))
+    table = tables.read(workspace.table_of(budgeted.table_sha256))
     return _Settings(check_form(table.form), table.batch, table.precision)
-
-
-def find_table(sha256: str, workspace: Workspace) -> Path:
-    """The latency table of that hash, in the workspace or among the shipped ones.
-
-    Raises:
-        BadInput: it is gone, or was changed since.
-    """
-    for path in (*sorted(workspace.luts.glob("*.json")), *shipped_tables()):
-        if tables.sha256(path) == sha256:
-            return path
-    raise BadInput(
-        f"the latency table that the architecture was generated from (SHA-256 "
-        f"{sha256[:12]}...) is not in {workspace.luts}",
-        f"copy it there, or measure and generate anew: "
-        f"sgnas profile --device cpu --workdir {workspace.root}",
-    )
 
 
 def _trained(path: Path, model: ModelFile, images: Array) -> tuple[Weights, Array]:

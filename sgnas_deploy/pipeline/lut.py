@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-import sgnas_deploy
 from sgnas_deploy import devices, files, spaces
 from sgnas_deploy.errors import BadInput, NotBuiltYet
 from sgnas_deploy.events import Reporter
@@ -134,19 +132,6 @@ class CheckRequest:
     seed: int = 1
 
 
-SHIPPED: Final = "lut_data"
-
-
-def shipped_tables() -> tuple[Path, ...]:
-    """Tables that come with the toolchain: in a checkout's `lut_data`, or inside the package."""
-    package = Path(sgnas_deploy.__file__).resolve().parent
-    for folder in (package / SHIPPED, package.parent / SHIPPED):
-        if folder.is_dir():
-            found = (path for path in folder.rglob("*.json") if path.parent.name != "schema")
-            return tuple(sorted(found))
-    return ()
-
-
 def summary(path: Path) -> TableSummary:
     """One table in a few lines.
 
@@ -187,10 +172,10 @@ def show(workdir: Path, lut: str | None) -> ShowResult:
     """
     workspace = Workspace(workdir)
     if lut is not None:
-        return ShowResult(tables=(summary(find_table(workspace, lut)),))
+        return ShowResult(tables=(summary(workspace.find_table(lut)),))
     tables: list[TableSummary] = []
     warnings: list[str] = []
-    for path in (*sorted(workspace.luts.glob("*.json")), *shipped_tables()):
+    for path in workspace.tables():
         found = _summary_or_reason(path)
         if isinstance(found, str):
             warnings.append(found)
@@ -206,21 +191,6 @@ def _summary_or_reason(path: Path) -> TableSummary | str:
         return str(error)
 
 
-def find_table(workspace: Workspace, lut: str | None) -> Path:
-    """A table by path, by its name in the workspace, or by its name among the shipped ones.
-
-    Raises:
-        BadInput: none fits, or more than one does.
-    """
-    try:
-        return workspace.find_table(lut)
-    except BadInput:
-        for path in shipped_tables():
-            if lut in (path.name, path.stem):
-                return path
-        raise
-
-
 def check(
     request: CheckRequest, reporter: Reporter, transport: Transport | None = None
 ) -> CheckResult:
@@ -233,7 +203,7 @@ def check(
     """
     if not 2 <= request.networks <= 1000:
         raise BadInput(f"--networks must be between 2 and 1000, not {request.networks}")
-    path = find_table(Workspace(request.workdir), request.lut)
+    path = Workspace(request.workdir).find_table(request.lut)
     table = read(path)
     predictor(table, request.percentile)
     if transport is None:
@@ -289,7 +259,7 @@ def diff(workdir: Path, first: str, second: str) -> DiffResult:
         BadInput: one of them is missing or not valid.
     """
     workspace = Workspace(workdir)
-    paths = find_table(workspace, first), find_table(workspace, second)
+    paths = workspace.find_table(first), workspace.find_table(second)
     a, b = read(paths[0]), read(paths[1])
     times = block_times_s(a), block_times_s(b)
     common = [key for key in times[0] if key in times[1]]
@@ -318,7 +288,7 @@ def merge(workdir: Path, tables: tuple[str, ...], out: Path) -> MergeResult:
     if len(tables) < 2:
         raise BadInput("a merge needs two tables or more")
     workspace = Workspace(workdir)
-    paths = [find_table(workspace, name) for name in tables]
+    paths = [workspace.find_table(name) for name in tables]
     if len({sha256(path) for path in paths}) < len(paths):
         raise BadInput(
             "a table stands twice, and its samples would count twice", "name each table once"
@@ -346,7 +316,7 @@ def migrate(workdir: Path, lut: str) -> Path:
     Raises:
         BadInput: missing, damaged, or of a version that nothing leads on from.
     """
-    path = find_table(Workspace(workdir), lut)
+    path = Workspace(workdir).find_table(lut)
     write(path, migrate_table(path))
     return path
 

@@ -18,7 +18,6 @@ from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput, NotBuiltYet
 from sgnas_deploy.events import Note, NullReporter, Reporter, Warned
 from sgnas_deploy.models import ExportFile
-from sgnas_deploy.pipeline.export import find_table
 from sgnas_deploy.tables import predictor
 from sgnas_deploy.tables.statistics import spans
 from sgnas_deploy.verdict import PercentileTest, Verdict, accuracy, campaign, conditions, report
@@ -306,7 +305,7 @@ def _table(export: ExportFile, workspace: Workspace) -> Path | None:
     if promise is None:
         return None
     try:
-        return find_table(promise.table_sha256, workspace)
+        return workspace.table_of(promise.table_sha256)
     except BadInput:
         return None
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from pydantic import ValidationError
-
 from sgnas_deploy import files
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.tables.format import KIND, SCHEMA_VERSION, LatencyTable
@@ -176,13 +174,5 @@ def _load(path: Path) -> Raw:
 
 
 def _validate(path: Path, raw: Raw) -> LatencyTable:
-    try:
-        return LatencyTable.model_validate_json(_compact(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise BadInput(
-            f"{path} is not a valid {WHAT}: {where}: {first['msg']}{more}",
-            "make it anew with: sgnas profile",
-        ) from error
+    cure = "make it anew with: sgnas profile"
+    return files.parse_model(path, _compact(raw), LatencyTable, WHAT, cure)

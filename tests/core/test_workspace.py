@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sgnas_deploy import files, shipped
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.workspace import Workspace
 
@@ -66,3 +67,18 @@ def test_a_corrupt_workspace_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "workspace.json").write_text('{"last": 3}')
     with pytest.raises(BadInput, match=r"workspace\.json"):
         Workspace(tmp_path).last("generate")
+
+
+def test_shipped_tables_are_found_by_name_and_by_hash_but_never_guessed(tmp_path: Path) -> None:
+    work = Workspace(tmp_path)
+    for path in shipped.tables():
+        assert work.find_table(path.stem) == path
+        assert work.find_table(path.name) == path
+        assert work.table_of(files.sha256_of(path)) == path
+    assert len(shipped.tables()) >= 3
+    own = touch(work.luts / shipped.tables()[0].name)
+    assert work.find_table(own.stem) == own
+    with pytest.raises(BadInput, match="no latency table"):
+        Workspace(tmp_path / "empty").find_table(None)
+    with pytest.raises(BadInput, match="SHA-256 000000000000"):
+        work.table_of("0" * 64)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sgnas_deploy import tables
+from sgnas_deploy import shipped, tables
 from sgnas_deploy.errors import BadInput, EnvironmentProblem, NotBuiltYet
 from sgnas_deploy.pipeline import lut
 from sgnas_deploy.tables.checking import fresh_networks
@@ -40,7 +40,7 @@ def test_show_lists_the_workspace_and_what_is_shipped(
 ) -> None:
     shipped = tmp_path_factory.mktemp("shipped") / "here.json"
     tables.write(shipped, synthetic.table(seed=1))
-    monkeypatch.setattr(lut, "shipped_tables", lambda: (shipped,))
+    monkeypatch.setattr(shipped, "tables", lambda: (shipped,))
     (workdir / "luts" / "broken.json").write_text("{}")
     (workdir / "luts" / "other.journal.jsonl").write_text("")
     found = lut.show(workdir, None)
@@ -52,14 +52,14 @@ def test_show_lists_the_workspace_and_what_is_shipped(
 
 
 def test_show_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lut, "shipped_tables", tuple)
+    monkeypatch.setattr(shipped, "tables", tuple)
     assert lut.show(tmp_path, None).tables == ()
     with pytest.raises(BadInput, match="there is no table"):
         lut.show(tmp_path, "nothing")
 
 
 def test_every_shipped_table_can_be_used() -> None:
-    for path in lut.shipped_tables():
+    for path in shipped.tables():
         table = tables.read(path)
         assert path.name == f"{table.name}.json"
         assert tables.predictor(table).margin < 0.25
