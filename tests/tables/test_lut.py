@@ -38,17 +38,17 @@ def test_show_summarises_a_named_table(workdir: Path) -> None:
 def test_show_lists_the_workspace_and_what_is_shipped(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    shipped = tmp_path_factory.mktemp("shipped") / "here.json"
-    tables.write(shipped, synthetic.table(seed=1))
-    monkeypatch.setattr(shipped, "tables", lambda: (shipped,))
+    here = tmp_path_factory.mktemp("shipped") / "here.json"
+    tables.write(here, synthetic.table(seed=1))
+    monkeypatch.setattr(shipped, "tables", lambda: (here,))
     (workdir / "luts" / "broken.json").write_text("{}")
     (workdir / "luts" / "other.journal.jsonl").write_text("")
     found = lut.show(workdir, None)
-    assert [table.path for table in found.tables] == [workdir / "luts" / f"{NAME}.json", shipped]
+    assert [table.path for table in found.tables] == [workdir / "luts" / f"{NAME}.json", here]
     assert len(found.warnings) == 1
     assert "broken.json" in found.warnings[0]
     (named,) = lut.show(workdir, "here").tables
-    assert named.path == shipped
+    assert named.path == here
 
 
 def test_show_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
