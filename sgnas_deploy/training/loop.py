@@ -18,7 +18,7 @@ from torch import Tensor
 from sgnas_deploy import events
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
-from sgnas_deploy.training import checkpoint
+from sgnas_deploy.training import checkpoint, history
 from sgnas_deploy.training.feed import Feed
 from sgnas_deploy.training.process import seed_all
 
@@ -94,11 +94,18 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
         epoch, start, total, loss = own["epoch"], own["step"], own["total"], own["loss"]
         task.restore(saved.tensors, saved.state["task"])
     resumed_at = epoch
+    told = history.History(
+        history.path_of(plan.path),
+        feed.steps,
+        saved.state.get("history") if saved is not None else None,
+    )
 
     def keep(step: int) -> float:
         tensors, state = task.save()
         own = {"epoch": epoch, "step": step, "total": total, "loss": loss}
-        checkpoint.save(plan.path, plan.config, tensors, {"loop": own, "task": state})
+        kept = {"loop": own, "task": state, "history": told.state()}
+        checkpoint.save(plan.path, plan.config, tensors, kept)
+        told.write()
         return time.monotonic()
 
     with events.stage(reporter, plan.title, plan.epochs, "epochs") as stage:
@@ -118,6 +125,7 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
                         "use a larger batch (--batch), or report it with the command you ran",
                     )
                 total += value
+                told.step(epoch, step, value, task)
                 last = step + 1 == feed.steps
                 if not last and time.monotonic() - kept > plan.interval_s:
                     kept = keep(step + 1)

@@ -83,6 +83,10 @@ class RetrainTask:
             self._ema.update(self._network, step=number)
         return float(loss.detach())
 
+    def readings(self) -> dict[str, float]:
+        """The learning rate of the last step."""
+        return {"learning_rate": float(self._optimizer.param_groups[0]["lr"])}
+
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights, their average, and the optimiser's moments."""
         moments, optimizer = checkpoint.pack_optimizer(self._optimizer)

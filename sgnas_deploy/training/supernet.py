@@ -45,9 +45,11 @@ class SupernetTask:
         self._optimizer.zero_grad(set_to_none=False)
         total = torch.zeros((), device=images.device)
         for _ in range(self._recipe.passes):
-            logits = self._supernet(images, self._sampler.draw())
+            low = self._recipe.precision == "bf16"
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
+                logits = self._supernet(images, self._sampler.draw())
             loss = functional.cross_entropy(
-                logits, labels, label_smoothing=self._recipe.label_smoothing
+                logits.float(), labels, label_smoothing=self._recipe.label_smoothing
             )
             torch.autograd.backward(loss)
             total += loss.detach()
@@ -55,6 +57,10 @@ class SupernetTask:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_norm)
         self._optimizer.step()
         return float(total) / self._recipe.passes
+
+    def readings(self) -> dict[str, float]:
+        """The learning rate of the last step."""
+        return {"learning_rate": float(self._optimizer.param_groups[0]["lr"])}
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights, momentum, and what the sampler draws next."""

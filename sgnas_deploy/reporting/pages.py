@@ -1,0 +1,432 @@
+"""The two pages: a whole workspace, and one verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sgnas_deploy.models import ExportFile
+from sgnas_deploy.reporting import agreement, curves, drawing, heat, pareto, parts
+from sgnas_deploy.reporting.charts import legend
+from sgnas_deploy.reporting.contents import Contents, Network
+from sgnas_deploy.reporting.markup import Child, Markup, tag
+from sgnas_deploy.reporting.units import count, ms, percent
+from sgnas_deploy.tables import LatencyTable, Predictor
+
+if TYPE_CHECKING:
+    from sgnas_deploy.pipeline.validate import VerdictReport
+
+
+def report_page(contents: Contents) -> str:
+    """A workspace as one HTML file; the same workspace gives the same bytes."""
+    return parts.document(
+        f"sgnas report: {contents.name}",
+        _lead(contents),
+        parts.tiles(_tiles(contents)),
+        _missing(contents),
+        _overview(contents),
+        _networks(contents),
+        _table(contents),
+        _training(contents),
+        _fit(contents),
+        _environment(contents),
+        _provenance(contents),
+    )
+
+
+def verdict_page(report: VerdictReport) -> str:
+    """One verdict and all that it rests on, as one HTML file."""
+    result = report.result
+    class_ = parts.CLASSES[result.verdict]
+    lead = (
+        f"{result.verdict}: p{result.percentile:g} of a hot run against a budget of "
+        f"{ms(result.budget_s)} ms, at {100 * result.confidence:g} % confidence."
+    )
+    picture = parts.launches(report)
+    return parts.document(
+        result.name,
+        lead,
+        tag(
+            "section",
+            tag("div", tag("h3", "Verdict"), parts.badge(result.verdict), class_="head"),
+            parts.verdict_figures(result),
+            parts.budget_bar(
+                result.budget_s,
+                result.verdict,
+                [("p50", result.p50_s), ("p95", result.p95_s)],
+                parts.measured_of(result),
+            ),
+            tag("p", result.line, class_=f"line-of {class_}"),
+            tag("p", f"Why it is undecided: {result.reason}", class_="note")
+            if result.reason
+            else None,
+            tag(
+                "p",
+                "The weights are arbitrary: this verdict speaks of latency only.",
+                class_="note",
+            )
+            if result.weights == "arbitrary"
+            else None,
+            class_="card",
+        ),
+        tag("h2", "Evidence"),
+        tag(
+            "div",
+            parts.card("Launches", picture) if picture else None,
+            parts.card("Test", parts.facts(_test(report))),
+            parts.card("File", parts.facts(_file(report))),
+            parts.card("Settings", parts.facts(_settings(report))),
+            _warnings(report.warnings),
+            class_="grid2",
+        ),
+        tag("h2", "Environment"),
+        parts.environment(result.environment),
+    )
+
+
+def _test(report: VerdictReport) -> list[tuple[str, Child]]:
+    test = report.test
+    return [
+        ("method", test.method),
+        ("tolerated", f"{percent(test.tolerated)} of the runs slower than the budget"),
+        ("observed", percent(test.slower)),
+        ("for PASS", f"log evidence {test.log_pass:.2f} of {test.log_needed:.2f}"),
+        ("for FAIL", f"log evidence {test.log_fail:.2f} of {test.log_needed:.2f}"),
+        ("launches alike", f"{test.discount:.3g} counted as one"),
+        ("period", f"{test.period_s:.1f} s"),
+    ]
+
+
+def _settings(report: VerdictReport) -> list[tuple[str, Child]]:
+    return [
+        (name, f"{value:g}" if isinstance(value, float) else str(value))
+        for name, value in report.settings.items()
+    ]
+
+
+def _file(report: VerdictReport) -> list[tuple[str, Child]]:
+    export, result = report.export, report.result
+    found: list[tuple[str, Child]] = [
+        ("format", f"{export.format}, {export.precision}, batch {export.batch}"),
+        ("graph form", export.form),
+        ("SHA-256", parts.code(result.artefact_sha256)),
+    ]
+    if result.parity_max_abs is not None:
+        found.append(("largest difference", f"{result.parity_max_abs:.1e} in a logit, to PyTorch"))
+    if isinstance(export, ExportFile):
+        found += [
+            ("trained on", f"{export.model.data}, {len(export.model.classes)} classes"),
+            ("weights", parts.code(export.model.weights_sha256)),
+        ]
+    return found
+
+
+def _warnings(texts: tuple[str, ...]) -> Markup | None:
+    if not texts:
+        return None
+    return parts.card("Warnings", tag("ul", (tag("li", text) for text in texts)))
+
+
+def _lead(contents: Contents) -> Markup:
+    table = contents.table
+    pieces: list[Child] = []
+    if table is not None:
+        where = table.environment.get("model") or table.environment.get("cpu") or table.device
+        pieces.append(
+            f"Space {table.space} on {where}: {table.backend}, {table.precision}, batch "
+            f"{table.batch}, {table.threads} thread{'s' if table.threads > 1 else ''}. "
+        )
+    newest = table.created if table is not None else ""
+    if newest:
+        pieces.append(f"Table measured {newest.replace('T', ' ').removesuffix('Z')} UTC.")
+    return tag("span", pieces)
+
+
+def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
+    verdicts = Counter(one.verdict for one in contents.networks if one.verdict is not None)
+    if verdicts:
+        total = sum(verdicts.values())
+        worst = next(name for name in ("FAIL", "UNDECIDED", "PASS") if verdicts[name])
+        yield (
+            f"{verdicts['PASS']} of {total}",
+            "networks measured within their budget",
+            parts.CLASSES[worst],
+        )
+    known = [one.accuracy[0] for one in contents.networks if one.accuracy is not None]
+    if known:
+        yield percent(max(known)), "best top-1 accuracy", ""
+    measured = [one.measured_s for one in contents.networks if one.measured_s is not None]
+    if measured:
+        yield f"{ms(min(measured))} ms", "fastest network, measured", ""
+    passed = [
+        one.report.result.unused
+        for one in contents.networks
+        if one.report is not None and one.verdict == "PASS"
+    ]
+    if passed:
+        yield percent(sum(passed) / len(passed)), "of the budgets left unused, mean", ""
+    if contents.predictor is not None:
+        yield percent(contents.predictor.error), "error of the table on networks left out", ""
+        yield percent(contents.predictor.margin), "safety margin of a budget", ""
+
+
+def _missing(contents: Contents) -> Markup | None:
+    if not contents.missing and not contents.troubles:
+        return None
+    rows = [
+        tag("li", f"{one.what[:1].upper()}{one.what[1:]}: ", parts.code(one.command))
+        for one in contents.missing
+    ]
+    rows += [tag("li", f"Left out: {trouble}") for trouble in contents.troubles]
+    return tag(
+        "section",
+        tag("h2", "Not in this workspace"),
+        tag("p", "What is not there yet, and the command that makes it.", class_="note"),
+        tag("div", tag("ul", rows, class_="missing"), class_="card"),
+    )
+
+
+def _overview(contents: Contents) -> Markup | None:
+    found = pareto.points(contents.networks)
+    first, second = pareto.draw(found), agreement.draw(contents)
+    if first is None and second is None:
+        return None
+    sources = {one.accuracy[1] for one in contents.networks if one.accuracy is not None}
+    cards = []
+    if first is not None:
+        cards.append(
+            parts.card(
+                "Accuracy against latency",
+                first,
+                tag("p", f"Accuracy of the {_listed(sorted(sources))}.", class_="note"),
+            )
+        )
+    if second is not None:
+        cards.append(parts.card("Predicted against measured", second))
+    return tag("section", tag("h2", "Overview"), tag("div", cards, class_="grid2"))
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _networks(contents: Contents) -> Markup | None:
+    if not contents.networks:
+        return None
+    kernels = legend(
+        [
+            ("k3", "kernel 3"),
+            ("k5", "kernel 5"),
+            ("k7", "kernel 7"),
+            ("k1", "1x1 only"),
+            ("cost", "cost by the table"),
+        ]
+    )
+    return tag(
+        "section",
+        tag("h2", "Networks"),
+        tag(
+            "p",
+            "Each bar is a block, from the image to the classes. Its height is the number of "
+            "channels to scale; the grey bar below is its share of the latency. Numbers above are "
+            "the side of the map where it changes.",
+            class_="note",
+        ),
+        kernels,
+        tag("div", (_network(contents, one) for one in contents.networks), class_="cards"),
+    )
+
+
+def _network(contents: Contents, network: Network) -> Markup:
+    architecture = network.architecture
+    children: list[Child] = [
+        tag(
+            "div",
+            tag("span", network.letter, class_="letter"),
+            tag("h3", network.name),
+            parts.badge(network.verdict),
+            class_="head",
+        )
+    ]
+    accuracy = network.accuracy
+    if network.report is not None:
+        children.append(parts.verdict_figures(network.report.result))
+        result = network.report.result
+        children.append(
+            parts.budget_bar(
+                result.budget_s,
+                result.verdict,
+                [("p50", result.p50_s), ("p95", result.p95_s)],
+                parts.measured_of(result),
+            )
+        )
+    else:
+        budget_s, predicted_s = network.budget_s, network.predicted_s
+        children.append(
+            parts.figures(
+                [
+                    ("budget", None if budget_s is None else f"{ms(budget_s)} ms"),
+                    ("predicted", None if predicted_s is None else f"{ms(predicted_s)} ms"),
+                    ("accuracy", None if accuracy is None else percent(accuracy[0], 2)),
+                ]
+            )
+        )
+    children.append(drawing.draw(architecture, contents.predictor))
+    details: list[tuple[str, Child]] = [
+        ("size", f"{count(architecture.params)} weights, {count(architecture.macs)} MACs"),
+        ("options", "; ".join(architecture.labels)),
+    ]
+    if accuracy is not None and (network.report is None or network.report.result.accuracy is None):
+        details.insert(0, ("accuracy of", f"{accuracy[1]}: {percent(accuracy[0], 2)}"))
+    if architecture.supernet_accuracy is not None and network.model is not None:
+        details.append(("in the supernet", percent(architecture.supernet_accuracy, 2)))
+    if network.model is not None:
+        details.append(
+            (
+                "trained on",
+                f"{network.model.data}; {percent(network.model.accuracy, 2)} of "
+                f"{network.model.images} images",
+            )
+        )
+    children.append(parts.facts(details))
+    if network.report is not None:
+        class_ = parts.CLASSES[network.report.result.verdict]
+        children.append(tag("p", network.report.result.line, class_=f"line-of {class_}"))
+        if network.stale:
+            children.append(
+                tag(
+                    "p",
+                    "The file was exported anew since: measure it with sgnas validate.",
+                    class_="note",
+                )
+            )
+    return tag("article", children, class_="card")
+
+
+def _table(contents: Contents) -> Markup | None:
+    if contents.table is None or contents.predictor is None:
+        return None
+    table, model = contents.table, contents.predictor
+    fastest_s, slowest_s = model.range_s
+    return tag(
+        "section",
+        tag("h2", "Latency table"),
+        tag(
+            "p",
+            f"{len(table.blocks)} blocks measured"
+            + (f", {len(table.estimates)} estimated" if table.estimates else "")
+            + f"; {len(table.networks)} whole networks calibrate them. Networks of this space take "
+            f"{ms(fastest_s)} to {ms(slowest_s)} ms (p{model.percentile:g}, predicted).",
+            class_="note",
+        ),
+        tag(
+            "div",
+            parts.card(
+                "Cost of each option of each layer",
+                heat.draw(model, contents.networks),
+                tag("p", "Letters are the options of the networks above.", class_="note")
+                if len(contents.networks) > 1
+                else None,
+            ),
+            parts.card(
+                "How it was measured", parts.facts(_measured(table, model, contents.table_sha256))
+            ),
+            class_="grid2",
+        ),
+    )
+
+
+def _measured(table: LatencyTable, model: Predictor, sha256: str | None) -> list[tuple[str, Child]]:
+    found: list[tuple[str, Child]] = [
+        ("table", table.name),
+        ("quality", table.quality),
+        ("graph form", table.form),
+        ("error, left out", f"{percent(model.error)} of the latency, mean"),
+        ("margin", f"{percent(model.margin)} of a budget"),
+        ("command", parts.code(table.command)),
+        ("SHA-256", parts.code(sha256 or "")),
+    ]
+    found += [(f"warning {i}", text) for i, text in enumerate(table.warnings, 1)]
+    found += [(name, value) for name, value in table.conditions.items()]
+    return found
+
+
+def _training(contents: Contents) -> Markup | None:
+    drawn = curves.draw(contents)
+    if not drawn:
+        return None
+    return tag(
+        "section",
+        tag("h2", "Training"),
+        tag("div", (parts.card(title, picture) for title, picture in drawn), class_="grid2"),
+    )
+
+
+def _fit(contents: Contents) -> Markup | None:
+    found = contents.fit
+    if found is None:
+        return None
+    rows: list[tuple[str, Child]] = [
+        ("verdict", f"{found.verdict} at {percent(found.confidence, 0)} confidence"),
+        ("budgets", f"{sum(one.verdict == 'PASS' for one in found.budgets)} of "
+                    f"{len(found.budgets)} PASS"),
+        ("unused", None if found.unused is None else f"{percent(found.unused)} of a budget, mean"),
+        ("rounds", f"{found.rounds}, mean errors {', '.join(map(percent, found.round_errors))}"),
+        ("measured", f"{found.networks} networks in {found.launches} launches"),
+        ("head-room", percent(found.headroom)),
+        ("weights", found.weights),
+        ("ended", found.ended),
+    ]  # fmt: skip
+    return tag(
+        "section",
+        tag("h2", "Closed loop (sgnas fit)"),
+        tag("div", parts.card("What was asked and found", parts.facts(rows)), class_="grid2"),
+    )
+
+
+def _environment(contents: Contents) -> Markup | None:
+    reports = [one.report for one in contents.networks if one.report is not None]
+    if reports:
+        found = reports[-1].result.environment
+    elif contents.table is not None:
+        found = {
+            "device": contents.table.device,
+            **{f"machine.{name}": text for name, text in contents.table.environment.items()},
+            **{f"backend.{name}": text for name, text in contents.table.settings.items()},
+        }
+    else:
+        return None
+    said = "of the last verdict" if reports else "of the table"
+    return tag("section", tag("h2", f"Environment {said}"), parts.environment(found))
+
+
+def _provenance(contents: Contents) -> Markup | None:
+    chain: list[tuple[str, Child]] = []
+    if contents.table_sha256:
+        chain.append(("table", parts.code(contents.table_sha256)))
+    if contents.supernet is not None:
+        chain += [
+            ("supernet", parts.code(contents.supernet.weights_sha256)),
+            ("data", parts.code(contents.supernet.data_fingerprint)),
+        ]
+    if contents.generator is not None:
+        chain.append(("generator", parts.code(contents.generator.weights_sha256)))
+    for network in contents.networks:
+        own = network.architecture.architecture.id
+        chain.append((f"{network.letter}, architecture", parts.code(own)))
+        if network.model is not None:
+            chain.append((f"{network.letter}, weights", parts.code(network.model.weights_sha256)))
+        if network.report is not None:
+            sha256 = network.report.result.artefact_sha256
+            chain.append((f"{network.letter}, file", parts.code(sha256)))
+    if not chain:
+        return None
+    return tag(
+        "section",
+        tag("h2", "Provenance"),
+        tag("div", parts.card("SHA-256 of what everything was made from", parts.facts(chain)),
+            class_="grid1"),
+    )  # fmt: skip
