@@ -17,21 +17,14 @@ from pydantic import Field, ValidationError
 from sgnas_deploy import files
 from sgnas_deploy.errors import BadInput
 from sgnas_profilers import backends
+from sgnas_profilers.transports.ssh import DEFAULT_PYTHON, HOST, PYTHON
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-BUILT_BACKENDS: Final = frozenset({"onnxruntime", "null"})
-PLANNED_BACKENDS: Final = frozenset({"openvino", "tensorrt", "trtexec"})
-
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-# An option (-oProxyCommand=...), a blank or a quote must never reach ssh as a host.
-HOST: Final = (
-    r"^(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?"  # user
-    r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?)$"
-)
 _HEADER: Final = (
     "# Devices that sgnas knows; add more with: sgnas devices add NAME\nschema_version = 1\n"
 )
@@ -46,7 +39,8 @@ class Device(files.FrozenModel):
         transport: `local` or `ssh`.
         host: `USER@HOST` or an alias of the SSH configuration; None for `local`.
         backend: what executes there by default.
-        power_mode: what the user says it runs in; recorded, not set.
+        python: the interpreter on the host, which must have the backend's runtime.
+        power_mode: what the user says it runs in; checked where the device tells, never set.
         notes: free text.
         builtin: known without registration.
     """
@@ -55,6 +49,7 @@ class Device(files.FrozenModel):
     transport: str
     host: str | None = None
     backend: str
+    python: str = DEFAULT_PYTHON
     power_mode: str | None = None
     notes: str = ""
     builtin: bool = False
@@ -63,6 +58,7 @@ class Device(files.FrozenModel):
 class _Entry(files.FrozenModel):
     host: Annotated[str, Field(pattern=HOST, max_length=255)] | None = None
     backend: str
+    python: Annotated[str, Field(pattern=PYTHON, max_length=255)] = DEFAULT_PYTHON
     power_mode: str | None = None
     notes: str = ""
 
@@ -86,14 +82,14 @@ BUILTIN: Final = (
         name="gpu",
         transport="local",
         backend="tensorrt",
-        notes="the NVIDIA GPU of this machine (not built yet)",
+        notes="the NVIDIA GPU of this machine (not yet run on hardware)",
         builtin=True,
     ),
     Device(
         name="jetson",
         transport="local",
         backend="tensorrt",
-        notes="the Jetson that sgnas runs on (not built yet)",
+        notes="the Jetson that sgnas runs on, or that --host names (not yet run on hardware)",
         builtin=True,
     ),
 )
@@ -109,8 +105,8 @@ def registry_path() -> Path:
 
 
 def known_backends() -> list[str]:
-    """Backends that a device may name, built or planned."""
-    return sorted({*backends.names(), *BUILT_BACKENDS, *PLANNED_BACKENDS})
+    """Backends that a device may name."""
+    return backends.names()
 
 
 def all_devices() -> tuple[Device, ...]:
@@ -138,8 +134,27 @@ def find(name: str) -> Device:
     )
 
 
+def checked_host(host: str) -> str:
+    """The host, once it is one.
+
+    Raises:
+        BadInput: it is none.
+    """
+    if not re.fullmatch(HOST, host) or len(host) > 255:
+        raise BadInput(
+            f"{host!r} is no host",
+            "use USER@HOST, HOST, or an alias of your SSH configuration",
+        )
+    return host
+
+
 def register(
-    name: str, host: str | None, backend: str | None, power_mode: str | None, notes: str
+    name: str,
+    host: str | None,
+    backend: str | None,
+    power_mode: str | None,
+    notes: str,
+    python: str | None = None,
 ) -> Device:
     """Append a device to the registry.
 
@@ -149,9 +164,11 @@ def register(
         backend: None for TensorRT on a host, ONNX Runtime on this machine.
         power_mode: what it runs in.
         notes: free text.
+        python: the interpreter on the host; None for `python3`.
 
     Raises:
-        BadInput: a name or host that cannot be used, or that is taken; an unknown backend.
+        BadInput: a name, host or interpreter that cannot be used; a name that is taken; an unknown
+            backend.
         EnvironmentProblem: the registry cannot be written.
     """
     if not re.fullmatch(NAME, name) or len(name) > 64 or "--" in name:
@@ -160,10 +177,17 @@ def register(
             "use up to 64 letters, digits, dots, underscores and single dashes, "
             "the first a letter or digit",
         )
-    if host is not None and (not re.fullmatch(HOST, host) or len(host) > 255):
+    if host is not None:
+        checked_host(host)
+    if python is not None and host is None:
         raise BadInput(
-            f"{host!r} is no host",
-            "use USER@HOST, HOST, or an alias of your SSH configuration",
+            "--python is for a device on another host", "add --host, or leave out --python"
+        )
+    if python is not None and (not re.fullmatch(PYTHON, python) or len(python) > 255):
+        raise BadInput(
+            f"{python!r} is no name or path of a Python",
+            "use letters, digits, slashes, dots, dashes and underscores, such as "
+            "/home/me/venv/bin/python",
         )
     backend = backend or ("onnxruntime" if host is None else "tensorrt")
     if backend not in known_backends():
@@ -180,7 +204,13 @@ def register(
                 if device.builtin
                 else "edit that file, or choose another name",
             )
-    fields = {"host": host, "backend": backend, "power_mode": power_mode, "notes": notes or None}
+    fields = {
+        "host": host,
+        "backend": backend,
+        "python": python,
+        "power_mode": power_mode,
+        "notes": notes or None,
+    }
     entry = f'\n[devices."{name}"]\n' + "".join(
         f"{key} = {_quoted(value)}\n" for key, value in fields.items() if value is not None
     )
@@ -189,6 +219,62 @@ def register(
     added = {device.name: device for device in _parse(text + entry, path)}[name]
     files.write_text(path, text + entry)
     return added
+
+
+def unregister(name: str) -> Device:
+    """Take a device out of the registry; the rest of the file stays as it is.
+
+    Returns:
+        The device.
+
+    Raises:
+        BadInput: there is none of that name, it is built in, or the file is written in a way that
+            nothing can be cut out of.
+        EnvironmentProblem: the registry cannot be written.
+    """
+    device = find(name)
+    path = registry_path()
+    if device.builtin:
+        raise BadInput(f"the device {name!r} is built in", "leave it: it costs nothing")
+    lines = _read(path).splitlines(keepends=True)
+    starts = [i for i, line in enumerate(lines) if _table_of(line) == ("devices", name)]
+    if len(starts) != 1:
+        raise BadInput(
+            f"the device {name!r} has no table of its own in {path}", "edit that file by hand"
+        )
+    begin = starts[0]
+    # What lies before the next table's header may be that one's comment: only values go.
+    end = begin + 1
+    while end < len(lines) and re.match(r"\s*[A-Za-z]", lines[end]):
+        end += 1
+    if begin and not lines[begin - 1].strip():
+        begin -= 1
+    text = "".join(lines[:begin] + lines[end:])
+    try:
+        left = {one.name: one for one in _parse(text, path)}
+    except BadInput:
+        left = {}
+    kept = {one.name: one for one in all_devices() if not one.builtin and one.name != name}
+    if left != kept:
+        raise BadInput(f"{name!r} cannot be cut out of {path}", "edit that file by hand")
+    files.write_text(path, text)
+    return device
+
+
+def _table_of(line: str) -> tuple[str, ...] | None:
+    """Names in a table's header; None where the line is none."""
+    if not line.lstrip().startswith("["):
+        return None
+    try:
+        found: object = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return None
+    names: list[str] = []
+    while isinstance(found, dict) and len(found) == 1:
+        (name,) = found
+        names.append(name)
+        found = found[name]
+    return tuple(names)
 
 
 def _read(path: Path) -> str:
@@ -221,6 +307,7 @@ def _parse(text: str, path: Path) -> tuple[Device, ...]:
             transport="local" if entry.host is None else "ssh",
             host=entry.host,
             backend=entry.backend,
+            python=entry.python,
             power_mode=entry.power_mode,
             notes=entry.notes,
         )

@@ -1,35 +1,40 @@
 r"""What client and agent say to each other.
 
-Each message is one line of JSON (UTF-8, ended by "\n"); a `MeasureRequest` is followed by the bytes
-of its model. The client speaks first, and every request gets one response:
+Each message is one line of JSON (UTF-8, ended by "\n"); some are followed by bytes. The client
+speaks first, and every request gets one response:
 
     HelloRequest            -> Hello or Failure
     MeasureRequest + model  -> Measurement or Failure
+    BuildRequest + model    -> Progress ... BuildDone + artefact, or Failure
 
-Decoding is strict: an unknown, missing or ill-typed field is a `ProtocolError`, never a guess.
+A model travels as it is, or compressed (zlib) where that makes it smaller: `sent_bytes` is then
+less than `model_bytes`. Decoding is strict: an unknown, missing or ill-typed field is a
+`ProtocolError`, never a guess.
 
-History of PROTOCOL_VERSION: 1, the first.
+History of PROTOCOL_VERSION: 1, the first. 2, building, compressed models, plans.
 """
 
 from __future__ import annotations
 
 import json
 import traceback as tracebacks
+import zlib
 from dataclasses import asdict, dataclass
-from typing import BinaryIO, Union
+from typing import BinaryIO, Mapping, Union
 
 from sgnas_profilers import errors
 from sgnas_profilers._fields import Fields
 from sgnas_profilers._fields import ProtocolError as ProtocolError
-from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.backends import Option, RunOptions
 from sgnas_profilers.errors import SgnasError
 from sgnas_profilers.timing import Timing, TimingPlan
 from sgnas_profilers.transports import Hello, Measurement
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_LINE_BYTES = 1 << 24
 MAX_MODEL_BYTES = (1 << 31) - 1
 """No ONNX file is larger: protobuf's limit."""
+_PROBE_BYTES = 1 << 16
 
 
 class AgentBug(Exception):
@@ -51,10 +56,36 @@ class HelloRequest:
 
 @dataclass(frozen=True)
 class MeasureRequest:
-    """Measure the model whose `model_bytes` bytes follow the line."""
+    """Measure the model of `model_bytes` bytes that follows the line in `sent_bytes` bytes."""
 
     model_bytes: int
+    sent_bytes: int
     plan: TimingPlan
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """Build from the model of `model_bytes` bytes that follows the line in `sent_bytes` bytes."""
+
+    model_bytes: int
+    sent_bytes: int
+    options: Mapping[str, Option]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A build goes on: so much (0 to 1) of a phase is done."""
+
+    phase: str
+    share: float
+
+
+@dataclass(frozen=True)
+class BuildDone:
+    """A build is over; the artefact's bytes follow the line."""
+
+    artefact_bytes: int
+    facts: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -74,8 +105,8 @@ class Failure:
     traceback: str | None
 
 
-Request = Union[HelloRequest, MeasureRequest]
-Response = Union[Hello, Measurement, Failure]
+Request = Union[HelloRequest, MeasureRequest, BuildRequest]
+Response = Union[Hello, Measurement, Progress, BuildDone, Failure]
 
 _BUG = "bug"
 _LEAVES = {
@@ -133,13 +164,18 @@ def decode_request(line: bytes) -> Request:
             HelloRequest(
                 protocol=fields.integer("protocol"),
                 backend=fields.text("backend"),
-                options=options.done(RunOptions(threads=options.integer("threads"))),
+                options=options.done(
+                    RunOptions(
+                        threads=options.integer("threads"), artefact=options.text("artefact")
+                    )
+                ),
             )
         )
     if fields.kind == "MeasureRequest":
         plan = fields.part("plan")
-        request = MeasureRequest(
+        measure = MeasureRequest(
             model_bytes=fields.integer("model_bytes"),
+            sent_bytes=fields.integer("sent_bytes"),
             plan=plan.done(
                 TimingPlan(
                     warmup_runs=plan.integer("warmup_runs"),
@@ -149,9 +185,16 @@ def decode_request(line: bytes) -> Request:
                 )
             ),
         )
-        if not 0 <= request.model_bytes <= MAX_MODEL_BYTES:
-            raise ProtocolError(f"a model of {request.model_bytes} bytes cannot be sent")
-        return fields.done(request)
+        _check_size(measure.model_bytes, measure.sent_bytes)
+        return fields.done(measure)
+    if fields.kind == "BuildRequest":
+        build = BuildRequest(
+            model_bytes=fields.integer("model_bytes"),
+            sent_bytes=fields.integer("sent_bytes"),
+            options=fields.options("options"),
+        )
+        _check_size(build.model_bytes, build.sent_bytes)
+        return fields.done(build)
     raise ProtocolError(f"there is no request {fields.kind!r}")
 
 
@@ -193,6 +236,15 @@ def decode_response(line: bytes) -> Response:
         ):
             raise ProtocolError("a measurement has an impossible number")
         return fields.done(measurement)
+    if fields.kind == "Progress":
+        progress = Progress(phase=fields.text("phase"), share=fields.number("share"))
+        return fields.done(progress)
+    if fields.kind == "BuildDone":
+        built = BuildDone(
+            artefact_bytes=fields.integer("artefact_bytes"), facts=fields.texts("facts")
+        )
+        _check_size(built.artefact_bytes, built.artefact_bytes)
+        return fields.done(built)
     if fields.kind == "Failure":
         failure = Failure(
             kind=fields.text("kind"),
@@ -204,6 +256,39 @@ def decode_response(line: bytes) -> Response:
             raise ProtocolError(f"there is no error {failure.kind!r}")
         return fields.done(failure)
     raise ProtocolError(f"there is no response {fields.kind!r}")
+
+
+def _check_size(model_bytes: int, sent_bytes: int) -> None:
+    if not 0 <= sent_bytes <= model_bytes <= MAX_MODEL_BYTES:
+        raise ProtocolError(f"a file of {model_bytes} bytes cannot be sent in {sent_bytes}")
+
+
+def pack(model: bytes) -> bytes:
+    """The model as it is sent: compressed where that makes it smaller."""
+    # Weights drawn at random do not shrink: a part of them says so at once.
+    middle = model[len(model) // 2 :][:_PROBE_BYTES]
+    if len(model) > 4 * _PROBE_BYTES and len(zlib.compress(middle, 1)) > 0.95 * len(middle):
+        return model
+    packed = zlib.compress(model, 1)
+    return packed if len(packed) < len(model) else model
+
+
+def unpack(sent: bytes, model_bytes: int) -> bytes:
+    """The model that was sent.
+
+    Raises:
+        ProtocolError: the bytes are not what they were said to be.
+    """
+    if len(sent) == model_bytes:
+        return sent
+    inflater = zlib.decompressobj()
+    try:
+        model = inflater.decompress(sent, model_bytes + 1)
+    except zlib.error as error:
+        raise ProtocolError("a compressed model is damaged") from error
+    if len(model) != model_bytes or not inflater.eof or inflater.unused_data:
+        raise ProtocolError("a compressed model has another size than was said")
+    return model
 
 
 def read_line(stream: BinaryIO) -> bytes:

@@ -1,4 +1,4 @@
-"""`sgnas devices list|add|test`: the devices a user has named."""
+"""`sgnas devices list|add|remove|test`: the devices a user has named."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sgnas_deploy import devices, files, spaces
+from sgnas_deploy import devices, files, spaces, targets
 from sgnas_deploy.devices import Device
 from sgnas_deploy.emitter import DEFAULT_FORM, emit_block
-from sgnas_deploy.errors import EnvironmentProblem, NotBuiltYet
+from sgnas_deploy.errors import EnvironmentProblem
 from sgnas_deploy.tables.plans import block_plan
 from sgnas_deploy.verdict import conditions
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.transports import Transport
-from sgnas_profilers.transports.local import LocalTransport
 
-__all__ = ["AddRequest", "Device", "DeviceTest", "DevicesResult", "add", "list_devices", "test"]
+__all__ = [
+    "AddRequest",
+    "Device",
+    "DeviceTest",
+    "DevicesResult",
+    "add",
+    "list_devices",
+    "remove",
+    "test",
+]
 
 PLAN: Final = block_plan(0.002, 20)
 
@@ -47,6 +55,7 @@ class AddRequest:
     backend: str | None
     power_mode: str | None
     notes: str
+    python: str | None = None
 
 
 def list_devices() -> DevicesResult:
@@ -65,30 +74,48 @@ def add(request: AddRequest) -> Device:
         BadInput: the name is taken or not fit for a file name; no such backend; no such host.
     """
     return devices.register(
-        request.name, request.host, request.backend, request.power_mode, request.notes
+        request.name,
+        request.host,
+        request.backend,
+        request.power_mode,
+        request.notes,
+        request.python,
     )
 
 
-def test(name: str, *, transport: Transport | None = None) -> DeviceTest:  # noqa: PT028
+def remove(name: str) -> Device:
+    """Forget a registered device.
+
+    Returns:
+        What it was.
+
+    Raises:
+        BadInput: there is none of that name, it is built in, or the registry is damaged.
+    """
+    return devices.unregister(name)
+
+
+def test(
+    name: str,
+    host: str | None = None,  # noqa: PT028
+    *,
+    transport: Transport | None = None,  # noqa: PT028
+) -> DeviceTest:
     """Start the agent on a device, time a small block, read the machine's state.
 
     Args:
         name: of the device.
+        host: where it is; None for where it is known to be.
         transport: the way to it; None for the one that it needs.
 
     Raises:
-        BadInput: there is no such device.
-        NotBuiltYet: it cannot be reached yet.
+        BadInput: there is no such device, or nothing says where it is.
     """
-    device = devices.find(name)
-    if device.transport != "local" or device.backend not in devices.BUILT_BACKENDS:
-        raise NotBuiltYet(
-            f"reaching device {name!r} ({device.transport}, {device.backend}) is not built yet",
-            "what works today is: sgnas devices test cpu",
-        )
+    target = targets.resolve(name, host=host)
     block = spaces.all_blocks(spaces.load("tiny"))[-1]
     try:
-        with (transport or LocalTransport()).start(device.backend, RunOptions(1)) as agent:
+        way = transport or targets.transport(target)
+        with way.start(target.backend, RunOptions(1)) as agent:
             hello = agent.hello
             found = agent.measure(emit_block(block, DEFAULT_FORM, 1), PLAN)
     except EnvironmentProblem as error:
@@ -99,7 +126,7 @@ def test(name: str, *, transport: Transport | None = None) -> DeviceTest:  # noq
         reachable=True,
         detail=(
             f"block {block.key} takes {1e6 * fastest_s:.1f} us with "
-            f"{hello.backend.get('runtime', device.backend)} {hello.backend.get('version', '')}"
+            f"{hello.backend.get('runtime', target.backend)} {hello.backend.get('version', '')}"
         ).rstrip(),
         environment={
             **{f"machine.{key}": text for key, text in hello.machine.items()},

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from sgnas_deploy.errors import SgnasError
 from sgnas_profilers import machine
 from sgnas_profilers.backends import RunOptions, load
 
-State: TypeAlias = Literal["ok", "missing", "problem"]
+State: TypeAlias = Literal["ok", "missing", "note", "problem"]
 
 MIN_PYTHON: Final = (3, 10)
 MIN_FREE_BYTES: Final = 500_000_000
@@ -48,7 +49,8 @@ class Finding(files.FrozenModel):
 
     Attributes:
         name: what it is.
-        state: `ok`, `missing` (an optional part), or `problem` (something needed).
+        state: `ok`, `missing` (an optional part), `note` (nothing is missing, but timings may
+            suffer), or `problem` (something needed).
         detail: version, or what was seen.
         cure: how to get it, empty when it works.
     """
@@ -142,12 +144,24 @@ def _jetson_trtexec() -> str | None:
 
 def _ssh() -> Iterable[Finding]:
     path = shutil.which("ssh")
-    yield Finding(
-        name="ssh client",
-        state="ok" if path else "missing",
-        detail=path or "for devices on other hosts",
-        cure="" if path else "install OpenSSH's client, such as: apt install openssh-client",
-    )
+    if path is None:
+        cure = "install OpenSSH's client, such as: apt install openssh-client"
+        yield Finding(
+            name="ssh client", state="missing", detail="for devices on other hosts", cure=cure
+        )
+        return
+    yield Finding(name="ssh client", state="ok", detail=f"{_ssh_version(path) or 'ssh'}, {path}")
+
+
+def _ssh_version(path: str) -> str | None:
+    """What the client calls itself: "OpenSSH_9.2p1 Debian-2, ..."; None where it does not."""
+    try:
+        done = subprocess.run(
+            [path, "-V"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stderr.decode("utf-8", "replace").split(",")[0].strip() or None
 
 
 def _disk() -> Iterable[Finding]:
@@ -171,7 +185,7 @@ def _machine() -> Iterable[Finding]:
     steady = governor in (None, "performance")
     yield Finding(
         name="cpu governor",
-        state="ok" if steady else "missing",
+        state="ok" if steady else "note",
         detail=str(governor or "not readable here")
         + ("" if steady else ": clocks change while measuring"),
         cure="" if steady else "sudo cpupower frequency-set --governor performance",
@@ -180,7 +194,7 @@ def _machine() -> Iterable[Finding]:
     idle = not isinstance(load_1min, float) or load_1min < 0.5 * cores
     yield Finding(
         name="load",
-        state="ok" if idle else "missing",
+        state="ok" if idle else "note",
         detail="not readable here" if load_1min is None else f"{load_1min} over the last minute",
         cure="" if idle else "end other programs before you measure",
     )

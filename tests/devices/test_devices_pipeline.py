@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sgnas_deploy.errors import BadInput, EnvironmentProblem, NotBuiltYet
+from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.pipeline import devices
 from sgnas_deploy.pipeline.devices import AddRequest
 from sgnas_deploy.verdict import conditions
@@ -59,11 +59,18 @@ def test_a_registered_device_of_this_machine_is_measured_with_its_backend() -> N
     assert found.environment["backend.backend"] == "null"
 
 
-@pytest.mark.parametrize("name", ["gpu", "jetson", "board"])
-def test_devices_out_of_reach_say_so(name: str) -> None:
-    devices.add(AddRequest("board", "me@board", None, None, ""))
-    with pytest.raises(NotBuiltYet, match="not built yet"):
-        devices.test(name, transport=FakeDevice())
+def test_a_jetson_that_is_not_here_must_be_named() -> None:
+    with pytest.raises(BadInput, match=r"no Jetson; .*--host USER@HOST.*sgnas devices add"):
+        devices.test("jetson", transport=FakeDevice())
+
+
+def test_what_was_removed_is_not_listed() -> None:
+    added = devices.add(AddRequest("shelf", "me@board", None, None, "", "python3.11"))
+    assert added.python == "python3.11"
+    assert devices.remove("shelf") == added
+    assert all(device.builtin for device in devices.list_devices().devices)
+    with pytest.raises(BadInput, match="unknown device"):
+        devices.remove("shelf")
 
 
 def test_an_unknown_device_is_bad_input() -> None:

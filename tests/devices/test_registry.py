@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sgnas_deploy import devices
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
+from sgnas_profilers.transports.ssh import HOST
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._]{0,30}", fullmatch=True)
@@ -110,10 +111,67 @@ def test_usual_hosts_are_taken(host: str) -> None:
 
 @given(st.text(string.printable, min_size=1, max_size=20))
 def test_a_host_that_is_taken_is_one_harmless_word(host: str) -> None:
-    if re.fullmatch(devices.HOST, host):
+    if re.fullmatch(HOST, host):
         assert not host.startswith("-")
         assert not set(host) & set(" \t\r\n\x0b\x0c;|&$`'\"\\<>(){}*?!#~=,/")
         assert not host.rpartition("@")[2].startswith("-")
+
+
+@pytest.mark.parametrize("python", ["", "-c", "py thon", "a;b", "$(x)", "~/python", "a'b", "p\n"])
+def test_pythons_that_a_shell_could_misunderstand(registry: Path, python: str) -> None:
+    with pytest.raises(BadInput, match="no name or path of a Python"):
+        devices.register("board", "board", None, None, "", python)
+    assert not registry.exists()
+
+
+def test_a_python_is_for_another_host() -> None:
+    with pytest.raises(BadInput, match="--python is for a device on another host"):
+        devices.register("mine", None, None, None, "", "python3")
+    added = devices.register("pi", "pi", "onnxruntime", None, "", "/opt/venv-3.11/bin/python3")
+    assert devices.find("pi") == added
+    assert devices.register("plain", "pi", "onnxruntime", None, "").python == "python3"
+
+
+def test_removing_leaves_the_rest_as_it_was(registry: Path) -> None:
+    for name in ("one", "two.2", "three"):
+        devices.register(name, "me@board", "onnxruntime", "15W", f"number {name}")
+    text = registry.read_text().replace(
+        '[devices."three"]', '# mine, of three\n[devices."three"]  # and this'
+    )
+    registry.write_text(text)
+    gone = devices.unregister("two.2")
+    assert gone.notes == "number two.2"
+    begin = text.index('\n[devices."two.2"]')
+    end = text.index("\n# mine")
+    assert registry.read_text() == text[:begin] + text[end:]
+    devices.unregister("three")
+    devices.unregister("one")
+    assert "# mine, of three" in registry.read_text()
+    assert all(device.builtin for device in devices.all_devices())
+    devices.register("one", None, None, None, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'devices = {a = {backend = "null"}, b = {backend = "null"}}\n',
+        '[devices]\na = {backend = "null"}\n',
+        '[devices.a]\nbackend = "null"\nnotes = """\n[devices.b]\n"""\n[devices.b]\n'
+        'backend = "null"\n',
+    ],
+)
+def test_what_cannot_be_cut_out_is_left_alone(registry: Path, content: str) -> None:
+    registry.parent.mkdir(parents=True)
+    content = "schema_version = 1\n" + content
+    registry.write_text(content)
+    with pytest.raises(BadInput, match="by hand"):
+        devices.unregister("a")
+    assert registry.read_text() == content
+
+
+def test_built_in_devices_stay() -> None:
+    with pytest.raises(BadInput, match="built in"):
+        devices.unregister("cpu")
 
 
 def test_an_unknown_backend_is_refused() -> None:

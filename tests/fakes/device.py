@@ -16,11 +16,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.backends import Option, RunOptions
+from sgnas_profilers.errors import BadInput
 from sgnas_profilers.timing import Timing, TimingPlan
-from sgnas_profilers.transports import Agent, Hello, Measurement
+from sgnas_profilers.transports import Agent, Built, Hello, Measurement, OnProgress
 
-_FREE = {"Clip", "Relu", "HardSwish", "HardSigmoid", "Flatten", "Reshape", "Identity"}
+_FREE = {
+    *("Clip", "Relu", "HardSwish", "HardSigmoid", "Flatten", "Reshape", "Identity"),
+    *("Cast", "QuantizeLinear", "DequantizeLinear"),
+}
 """Fused into the operator before them, or without work."""
 
 
@@ -45,6 +49,7 @@ class Law:
             for value in (*graph.value_info, *graph.input, *graph.output)
         }
         weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+        shapes = {**sizes, **weights}
         total = self.call_s
         written = ""
         for node in graph.node:
@@ -53,15 +58,15 @@ class Law:
                 continue
             reads = 0.0
             for name in node.input:
-                elements = 4.0 * math.prod(weights.get(name) or sizes[name])
+                elements = 4.0 * math.prod(shapes[name])
                 reads += elements * (self.cached_read if name == written else 1.0)
             writes = 4.0 * math.prod(sizes[node.output[0]])
             macs = 0.0
             if node.op_type == "Conv":
-                _, c_in, k_h, k_w = weights[node.input[1]]
+                _, c_in, k_h, k_w = shapes[node.input[1]]
                 macs = math.prod(sizes[node.output[0]]) * c_in * k_h * k_w
             elif node.op_type == "Gemm":
-                macs = math.prod(weights[node.input[1]])
+                macs = math.prod(shapes[node.input[1]])
             work_s = max(macs / self.macs_per_s, (reads + writes) / self.bytes_per_s)
             total += self.operator_s + work_s
             written = node.output[0]
@@ -163,6 +168,11 @@ class FakeAgent:
         device.finished[digest] += 1
         timing = Timing(tuple(float(s) for s in samples_s), loops, warmups)
         return Measurement(timing, {"load_1min": 0.1, "governor": "fake"}, 1 << 20)
+
+    def build(
+        self, model: bytes, options: Mapping[str, Option], on_progress: OnProgress = None
+    ) -> Built:
+        raise BadInput("the fake device builds nothing")
 
     def close(self) -> None:
         self.closed = True

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,10 +17,15 @@ from onnx import TensorProto
 from sgnas_profilers import backends
 from sgnas_profilers.backends import Backend, RunOptions, Session
 from sgnas_profilers.backends import onnxruntime as onnxruntime_backend
+from sgnas_profilers.backends import openvino as openvino_backend
+from sgnas_profilers.backends.tensorrt import TensorRtBackend
 from sgnas_profilers.errors import BadInput, EnvironmentProblem
 from sgnas_profilers.timing import Clock, MonotonicClock, TimingPlan, measure
 from tests.fakes.clock import FakeClock
 from tests.profilers import onnx_models
+from tests.tensorrt import fake_trtexec
+from tests.tensorrt.fake_cuda import FakeCuda
+from tests.tensorrt.fake_trt import FakeTrt
 
 ONE_THREAD = RunOptions(1)
 
@@ -215,15 +222,123 @@ class TestOnnxRuntime(BackendContract):
             assert no.value.cure == "pip install 'sgnas-deploy[cpu]'"
 
 
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+class TestOpenVino(BackendContract):
+    name = "openvino"
+    model = onnx_models.conv()
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            pytest.param(b"", id="empty"),
+            pytest.param(b"not a model", id="garbage"),
+            pytest.param(model[: len(model) // 2], id="half"),
+            pytest.param(
+                onnx_models.one_node(
+                    "NoSuchOperator",
+                    [("x", TensorProto.FLOAT, [1])],
+                    ("y", TensorProto.FLOAT, [1]),
+                ),
+                id="unknown-operator",
+            ),
+        ],
+    )
+    def test_a_damaged_model_is_the_users_business(self, backend: _InThread, model: bytes) -> None:
+        with pytest.raises(BadInput, match="openvino cannot open the model: ") as caught:
+            backend.open(model)
+        assert caught.value.cure
+
+    def test_a_symbolic_batch_is_refused_by_name(self, backend: _InThread) -> None:
+        with pytest.raises(BadInput, match="'images' has no fixed shape") as no:
+            backend.open(onnx_models.relu(batch="n"))
+        assert no.value.cure == "export it with a fixed batch and resolution"
+
+    @pytest.mark.parametrize("kind", ["FLOAT", "FLOAT16", "INT8", "UINT8", "INT32"])
+    def test_inputs_are_deterministic_and_never_zero(self, backend: _InThread, kind: str) -> None:
+        number = TensorProto.DataType.Value(kind)
+        model = onnx_models.one_node(
+            "Identity", [("x", number, [200, 100])], ("y", number, [200, 100])
+        )
+        seen = []
+        for _ in range(2):
+            with closing(backend.open(model)) as session:
+                session.time_s(1, FakeClock())
+                assert isinstance(session.inner, openvino_backend.OpenVinoSession)
+                # What the identity put out is what was put in.
+                seen.append(session.inner._values[-1].data.copy())
+        assert np.array_equal(seen[0], seen[1])
+        assert np.all(seen[0] != 0)
+
+    def test_nothing_is_computed_below_the_graphs_precision(self, backend: _InThread) -> None:
+        import openvino
+
+        facts = backend.describe(RunOptions(2))
+        assert facts["threads"] == "2"
+        assert facts["INFERENCE_PRECISION_HINT"] == "f32"
+        compiled = openvino_backend.compile_model(openvino, self.model, 2)
+        assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
+        assert compiled.get_property("NUM_STREAMS") == 1
+
+    def test_without_the_runtime_it_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "openvino", None)
+        backend = openvino_backend.backend()
+        for attempt in (
+            lambda: backend.describe(RunOptions(1)),
+            lambda: backend.open(self.model, RunOptions(1)),
+        ):
+            with pytest.raises(EnvironmentProblem, match="openvino cannot be imported") as no:
+                attempt()
+            assert no.value.cure == "pip install 'sgnas-deploy[openvino]'"
+
+
+class _TimedByTheRuntime(BackendContract):
+    """Backends whose times come from the runtime: the clock's part would be the host's."""
+
+    @pytest.mark.parametrize("loops", [1, 7])
+    def test_reads_the_clock_before_and_after_all_runs(
+        self, backend: _InThread, loops: int
+    ) -> None:
+        clock = FakeClock(tick_ns=1000)
+        with closing(backend.open(self.model)) as session:
+            assert session.time_s(loops, clock) > 0
+        assert clock.readings == 0
+
+
+class TestTensorRt(_TimedByTheRuntime):
+    """With a fake GPU and a module in the shape of TensorRT 10.3: not yet run on hardware."""
+
+    name = "tensorrt"
+    model = onnx_models.conv()
+
+    @pytest.fixture
+    def backend(self) -> Iterator[_InThread]:
+        gpu = FakeCuda()
+        with ThreadPoolExecutor(1) as pool:
+            yield _InThread(TensorRtBackend("auto", lambda: gpu, FakeTrt(gpu).runtime), pool)
+
+
+class TestTrtexec(_TimedByTheRuntime):
+    """With a program that prints and writes what trtexec does: not yet run on hardware."""
+
+    name = "trtexec"
+    model = onnx_models.conv()
+
+    @pytest.fixture(autouse=True)
+    def _program(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SGNAS_TRTEXEC", str(fake_trtexec.install(tmp_path)))
+
+
 def test_every_backend_has_its_contract() -> None:
-    tested = {contract.name for contract in BackendContract.__subclasses__()}
+    classes = [*BackendContract.__subclasses__(), *_TimedByTheRuntime.__subclasses__()]
+    tested = {contract.name for contract in classes if hasattr(contract, "name")}
     assert tested == set(backends.names())
 
 
 def test_an_unknown_backend_is_answered_with_the_known_ones() -> None:
     with pytest.raises(BadInput, match="no backend 'nul'") as caught:
         backends.load("nul")
-    assert caught.value.cure == "choose one of: null, onnxruntime"
+    assert caught.value.cure == f"choose one of: {', '.join(backends.names())}"
 
 
 @pytest.mark.parametrize("name", ["", "..timing", "null.backend", "__init__"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sgnas_profilers
+from sgnas_profilers import backends
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.errors import BadInput, EnvironmentProblem
 from sgnas_profilers.timing import TimingPlan
@@ -91,7 +92,7 @@ def test_the_agent_measures(python: str, archive: str) -> None:
 def test_the_agent_finds_its_backends_and_says_what_is_missing(python: str, archive: str) -> None:
     with pytest.raises(BadInput) as unknown:
         StreamAgent(command(python, SERVE, archive), "the agent", "abacus", RunOptions(1))
-    assert unknown.value.cure == "choose one of: null, onnxruntime"
+    assert unknown.value.cure == f"choose one of: {', '.join(backends.names())}"
     with pytest.raises(EnvironmentProblem, match="onnxruntime cannot be imported") as missing:
         StreamAgent(command(python, SERVE, archive), "the agent", "onnxruntime", RunOptions(1))
     assert missing.value.cure == "pip install 'sgnas-deploy[cpu]'"

@@ -92,3 +92,11 @@ def test_power_mode(text: str, facts: dict[str, str]) -> None:
 )
 def test_release(text: str, release: str | None) -> None:
     assert jetson.parse_release(text) == release
+
+
+def test_whether_this_is_one(board: System, tmp_path: Path) -> None:
+    assert jetson.is_here(board)
+    (tmp_path / "etc/nv_tegra_release").unlink()
+    assert jetson.is_here(board), "a container has no such file"
+    (tmp_path / "proc/device-tree/compatible").write_text("raspberrypi,4-model-b\0")
+    assert not jetson.is_here(board)

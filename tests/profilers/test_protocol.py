@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import random
+import zlib
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.errors import BadInput, SgnasError
 from sgnas_profilers.protocol import (
     PROTOCOL_VERSION,
+    BuildRequest,
     Failure,
     HelloRequest,
     MeasureRequest,
@@ -27,16 +30,30 @@ from tests.fakes.clock import FakeClock
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 facts = st.dictionaries(texts, texts, max_size=4)
 seconds = st.floats(0, 3600)
+scalars = st.one_of(
+    st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts
+)
 requests = st.one_of(
     st.builds(
         HelloRequest,
         protocol=st.just(PROTOCOL_VERSION),
         backend=texts,
-        options=st.builds(RunOptions, threads=st.integers(1, 1024)),
+        options=st.builds(
+            RunOptions, threads=st.integers(1, 1024), artefact=st.sampled_from(["onnx", "plan"])
+        ),
+    ),
+    st.builds(
+        BuildRequest,
+        model_bytes=st.integers(1000, protocol.MAX_MODEL_BYTES),
+        sent_bytes=st.integers(0, 1000),
+        options=st.dictionaries(
+            texts, st.none() | scalars | st.lists(scalars, max_size=3), max_size=4
+        ),
     ),
     st.builds(
         MeasureRequest,
-        model_bytes=st.integers(0, protocol.MAX_MODEL_BYTES),
+        model_bytes=st.integers(1000, protocol.MAX_MODEL_BYTES),
+        sent_bytes=st.integers(0, 1000),
         plan=st.builds(
             TimingPlan,
             warmup_runs=st.integers(0, 1000),
@@ -66,6 +83,10 @@ responses = st.one_of(
             texts, st.one_of(texts, st.floats(allow_nan=False, allow_infinity=False)), max_size=4
         ),
         peak_rss_bytes=st.integers(0, 1 << 40),
+    ),
+    st.builds(protocol.Progress, phase=texts, share=st.floats(0, 1)),
+    st.builds(
+        protocol.BuildDone, artefact_bytes=st.integers(0, protocol.MAX_MODEL_BYTES), facts=facts
     ),
     st.builds(
         Failure,
@@ -182,7 +203,7 @@ def line(**changes: Any) -> bytes:
         (line(machine=[]), "'machine' is not an object"),
         (line(agent_version="\ud800"), "'agent_version' is not a text"),
         (line(more=1), "unknown field 'more'"),
-        (line(protocol=PROTOCOL_VERSION + 1, shape="unknown"), "speaks protocol 2, this one 1"),
+        (line(protocol=PROTOCOL_VERSION + 1, shape="unknown"), "speaks protocol 3, this one 2"),
         (line(protocol=True), "speaks protocol True"),
         (line().replace(b'"1"', b"NaN"), "not JSON"),
         (line(type="Failure", kind="Nonsense"), "missing"),
@@ -222,7 +243,7 @@ def test_impossible_measurements_are_refused(measurement: Measurement) -> None:
 
 
 def test_a_plan_out_of_range_is_the_clients_bad_input() -> None:
-    good = protocol.encode(MeasureRequest(1, TimingPlan(1, 0, 0, 5)))
+    good = protocol.encode(MeasureRequest(1, 1, TimingPlan(1, 0, 0, 5)))
     with pytest.raises(BadInput, match="samples must be"):
         protocol.decode_request(good.replace(b'"samples":5', b'"samples":0'))
 
@@ -286,3 +307,32 @@ def test_a_bug_crosses_with_its_traceback() -> None:
     assert not isinstance(error, SgnasError)
     assert "test_a_bug_crosses_with_its_traceback" in error.traceback
     assert "ZeroDivisionError: by zero, at ?" in str(error)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=9).map(lambda part: part * 50_000)))
+def test_a_model_is_unpacked_as_it_was(model: bytes) -> None:
+    sent = protocol.pack(model)
+    assert len(sent) <= len(model)
+    assert protocol.unpack(sent, len(model)) == model
+
+
+def test_what_does_not_shrink_is_sent_as_it_is() -> None:
+    model = random.Random(1).randbytes(1 << 20)
+    assert protocol.pack(model) is model
+
+
+@pytest.mark.parametrize(
+    ("sent", "size"),
+    [
+        (b"no zlib", 100),
+        (zlib.compress(bytes(1000))[:-3], 1000),
+        (zlib.compress(bytes(1000)), 999),
+        (zlib.compress(bytes(1000)), 1001),
+        (zlib.compress(bytes(1 << 24)), 1 << 20),
+        (zlib.compress(bytes(1000)) + b"more", 1000),
+    ],
+)
+def test_a_compressed_model_that_is_damaged(sent: bytes, size: int) -> None:
+    with pytest.raises(ProtocolError, match="a compressed model"):
+        protocol.unpack(sent, size)

@@ -61,11 +61,16 @@ class TransportContract:
     def test_an_unknown_backend(self, transport: Transport) -> None:
         with pytest.raises(BadInput, match="there is no backend 'nul'") as caught:
             transport.start("nul", ONE)
-        assert caught.value.cure == "choose one of: null, onnxruntime"
+        assert caught.value.cure == f"choose one of: {', '.join(backends.names())}"
 
     def test_more_threads_than_cpus(self, transport: Transport) -> None:
         with pytest.raises(BadInput, match="1024 threads"):
             transport.start(self.backend, RunOptions(1024))
+
+    def test_builds_nothing_and_goes_on(self, agent: Agent) -> None:
+        with pytest.raises(BadInput, match=f"the backend '{self.backend}' builds nothing"):
+            agent.build(self.model, {})
+        assert agent.measure(self.model, PLAN).timing.samples_s
 
     def test_a_closed_agent_measures_no_more(self, agent: Agent) -> None:
         agent.close()
@@ -155,6 +160,10 @@ class Backend:
         return {{"runtime": "odd"}}
     def open(self, model, options):
         return Session(model)
+    def build(self, model, options, progress):
+        progress("reading", 0.25)
+        Session(model).time_s(1, None)
+        return model * 2, {{"options": str(options)}}
 
 def backend():
     return Backend()
@@ -239,6 +248,48 @@ def test_a_bug_of_the_agent_arrives_with_its_traceback_and_the_agent_lives(start
         with pytest.raises(AgentBug, match="no_such_attribute") as caught:
             agent.measure(b"model", PLAN)
         assert "buggy.py" in caught.value.traceback
+
+
+def test_a_build_over_two_pipes(start: Start) -> None:
+    agent = start("chatty")
+    told: list[tuple[str, float]] = []
+    model = bytes(range(256)) * 4096
+    built = agent.build(model, {"level": 3}, lambda phase, share: told.append((phase, share)))
+    assert built.artefact == model * 2
+    assert built.facts == {"options": "{'level': 3}"}
+    assert told[0] == ("reading", 0.25)
+    assert agent.build(b"again", {}).artefact == b"againagain"
+    assert agent.measure(b"model", PLAN).timing.samples_s
+
+
+def test_a_build_whose_listener_fails_ends_the_agent(start: Start) -> None:
+    def fail(phase: str, share: float) -> None:
+        raise LookupError(phase)
+
+    agent = start("chatty")
+    with pytest.raises(LookupError, match="reading"):
+        agent.build(b"model", {}, fail)
+    assert not is_running(agent.pid)
+
+
+def test_kill_9_in_the_middle_of_a_build(start: Start, tmp_path: Path) -> None:
+    agent = start("sleeping")
+    marker = tmp_path / "running"
+    killer = once(marker, lambda: os.kill(agent.pid, signal.SIGKILL))
+    with pytest.raises(EnvironmentProblem, match="killed by SIGKILL"):
+        agent.build(str(marker).encode(), {})
+    killer.join()
+
+
+def test_an_agent_ends_with_its_client_in_the_middle_of_a_model(
+    start: Start, tmp_path: Path
+) -> None:
+    agent = start("sleeping")
+    marker = tmp_path / "running"
+    hang_up = once(marker, agent._child._to_child.close)
+    with pytest.raises(EnvironmentProblem, match="code 143"):
+        agent.measure(str(marker).encode(), PLAN)
+    hang_up.join()
 
 
 def test_a_crash_is_told_with_the_last_words(start: Start) -> None:
@@ -372,7 +423,7 @@ def test_an_echo_is_not_an_agent() -> None:
 
 def test_an_old_agent_is_refused_with_the_cure() -> None:
     hello = b'{"type": "Hello", "protocol": 0, "name": "old"}'
-    with pytest.raises(ProtocolError, match="speaks protocol 0, this one 1") as caught:
+    with pytest.raises(ProtocolError, match="speaks protocol 0, this one 2") as caught:
         StreamAgent(["echo", hello.decode()], "the old agent", "null", ONE)
     assert caught.value.cure == "install the same version of sgnas-deploy on both sides"
 

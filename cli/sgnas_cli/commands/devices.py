@@ -1,4 +1,4 @@
-"""`sgnas devices [list|add|test]`."""
+"""`sgnas devices [list|add|remove|test]`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _list(as_json: bool) -> None:
 
 
 def devices(context: typer.Context, as_json: options.AsJson = False) -> None:
-    """List, add and test the devices that --device knows.
+    """List, add, remove and test the devices that --device knows.
 
     Without a subcommand: list.
     """
@@ -39,7 +39,18 @@ def add(
     power_mode: Annotated[
         str | None,
         typer.Option(
-            "--power-mode", metavar="MODE", help="What it runs in; recorded in tables, not set."
+            "--power-mode",
+            metavar="MODE",
+            help="What it runs in; checked where the device tells, recorded in tables, not set.",
+        ),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            metavar="PYTHON",
+            help="The interpreter on the host, 3.8 or newer, that has the runtime. "
+            "[default: python3]",
         ),
     ] = None,
     notes: Annotated[str, typer.Option("--notes", metavar="TEXT", help="Free text.")] = "",
@@ -53,13 +64,28 @@ def add(
     from sgnas_deploy.pipeline import devices as pipeline
 
     request = pipeline.AddRequest(
-        name=name, host=host, backend=backend, power_mode=power_mode, notes=notes
+        name=name, host=host, backend=backend, power_mode=power_mode, notes=notes, python=python
     )
     output.show(pipeline.add(request), render.device_added, as_json)
 
 
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A registered device.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Forget a registered device.
+
+    Tables that were measured on it stay.
+    """
+    from sgnas_cli import output, render
+    from sgnas_deploy.pipeline import devices as pipeline
+
+    output.show(pipeline.remove(name), render.device_removed, as_json)
+
+
 def try_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A device, such as cpu.")],
+    host: options.Host = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Look whether a device answers.
@@ -71,7 +97,7 @@ def try_(
     from sgnas_cli import output, render
     from sgnas_deploy.pipeline import devices as pipeline
 
-    result = pipeline.test(name)
+    result = pipeline.test(name, host)
     output.show(result, render.device_tested, as_json)
     if not result.reachable:
         raise typer.Exit(ENVIRONMENT)
@@ -85,7 +111,14 @@ def register(app: typer.Typer) -> None:
     )(devices)
     group.command("list", epilog=examples("sgnas devices list --json"))(list_)
     group.command(
-        epilog=examples("sgnas devices add shelf --backend onnxruntime --notes 'the quiet one'")
+        epilog=examples(
+            "sgnas devices add orin --host me@orin --power-mode MAXN",
+            "sgnas devices add pi --host me@pi --backend onnxruntime --python python3.11",
+        )
     )(add)
-    group.command("test", epilog=examples("sgnas devices test cpu"))(try_)
+    group.command(epilog=examples("sgnas devices remove pi"))(remove)
+    group.command(
+        "test",
+        epilog=examples("sgnas devices test cpu", "sgnas devices test jetson --host me@orin"),
+    )(try_)
     app.add_typer(group, name="devices")

@@ -41,11 +41,17 @@ def device_added(device: Device) -> RenderableType:
             ("reached by", device.transport),
             ("host", device.host or ""),
             ("backend", device.backend),
+            ("python", device.python if device.host else ""),
             ("power mode", device.power_mode or ""),
             ("notes", device.notes),
             ("next", f"sgnas devices test {device.name}"),
         ]
     )
+
+
+def device_removed(device: Device) -> RenderableType:
+    """A device that is not registered any more."""
+    return Text(f"{device.name} is not registered any more; its tables stay")
 
 
 def device_tested(result: DeviceTest) -> RenderableType:

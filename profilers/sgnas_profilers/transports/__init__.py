@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Protocol
+from typing import Callable, Mapping, Optional, Protocol
 
-from sgnas_profilers.backends import RunOptions
+from sgnas_profilers.backends import Option, RunOptions
+from sgnas_profilers.errors import EnvironmentProblem
 from sgnas_profilers.timing import Timing, TimingPlan
 
 
@@ -42,6 +43,27 @@ class Measurement:
     peak_rss_bytes: int
 
 
+@dataclass(frozen=True)
+class Built:
+    """What an agent has built.
+
+    Attributes:
+        artefact: the file's bytes.
+        facts: what the backend says of it.
+    """
+
+    artefact: bytes
+    facts: Mapping[str, str]
+
+
+class ConnectionLost(EnvironmentProblem):
+    """The way to a device that had answered before is gone; it may come back (exit code 4)."""
+
+
+OnProgress = Optional[Callable[[str, float], None]]
+"""Called with a phase and the share of it that is done, 0 to 1."""
+
+
 class Agent(Protocol):
     """A process on the device, fresh when it is handed out; a context manager."""
 
@@ -54,6 +76,21 @@ class Agent(Protocol):
 
         Raises:
             BadInput: the model cannot be measured; the agent can go on with others.
+            EnvironmentProblem: the agent died or fell silent; it is closed.
+        """
+
+    def build(
+        self, model: bytes, options: Mapping[str, Option], on_progress: OnProgress = None
+    ) -> Built:
+        """Let the backend build an artefact for the device.
+
+        Args:
+            model: an ONNX file.
+            options: as the backend names them.
+            on_progress: called meanwhile; what it raises ends the agent.
+
+        Raises:
+            BadInput: the backend builds nothing, or not this; the agent can go on.
             EnvironmentProblem: the agent died or fell silent; it is closed.
         """
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import Sequence, final
+from typing import Callable, Optional, Sequence, final
 
 from sgnas_profilers.errors import EnvironmentProblem
 from sgnas_profilers.protocol import MAX_LINE_BYTES, ProtocolError
@@ -22,6 +22,10 @@ _EXIT_PATIENCE_S = 2.0
 _TAIL_BYTES = 4096
 _TAIL_LINES = 16
 """Holds the whole stack of our own calls, whose most recent one a crash prints first."""
+
+
+Explain = Callable[[int, str], Optional[EnvironmentProblem]]
+"""Given a child's return code and last words: the error that they mean, None if nothing special."""
 
 
 class ChildGone(Exception):
@@ -35,13 +39,15 @@ class ChildProcess:
     Args:
         command: program and arguments; never passed through a shell.
         what: what to call it in messages ("the measuring process").
+        explain: knows what the child's end means; None where nobody does.
 
     Raises:
         EnvironmentProblem: the program cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], what: str) -> None:
+    def __init__(self, command: Sequence[str], what: str, explain: Explain | None = None) -> None:
         self._what = what
+        self._explain = explain
         self._received = bytearray()
         self._closed = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
@@ -106,18 +112,35 @@ class ChildProcess:
         while b"\n" not in self._received:
             if len(self._received) > MAX_LINE_BYTES:
                 raise ProtocolError(f"{self._what} sent an endless line")
+            self._receive(idle_s)
+        return self._take(self._received.index(b"\n") + 1)
+
+    def receive_exactly(self, count: int, idle_s: float) -> bytes:
+        """Read `count` bytes.
+
+        Raises:
+            EnvironmentProblem: the child ended, or says nothing any more.
+        """
+        while len(self._received) < count:
+            self._receive(idle_s)
+        return self._take(count)
+
+    def finish(self, idle_s: float) -> None:
+        """Close the child's stdin and read until its end.
+
+        Raises:
+            EnvironmentProblem: it ended badly, or not at all.
+        """
+        self._to_child.close()
+        while True:
             self._wait(self._from_child.fileno(), select.POLLIN, idle_s)
             try:
-                data = os.read(self._from_child.fileno(), _CHUNK_BYTES)
+                if not os.read(self._from_child.fileno(), _CHUNK_BYTES):
+                    break
             except BlockingIOError:
                 continue
-            if not data:
-                raise self._death()
-            self._received += data
-        end = self._received.index(b"\n") + 1
-        line = bytes(self._received[:end])
-        del self._received[:end]
-        return line
+        if self._end(_EXIT_PATIENCE_S):
+            raise self._death()
 
     def close(self, patience_s: float = _EXIT_PATIENCE_S) -> None:
         """End the child and all that it started, and reap it; closing twice is harmless.
@@ -135,6 +158,22 @@ class ChildProcess:
         finally:
             self._from_child.close()
             self._stderr.close()
+
+    def _receive(self, idle_s: float) -> None:
+        """Read what there is, once there is something."""
+        self._wait(self._from_child.fileno(), select.POLLIN, idle_s)
+        try:
+            data = os.read(self._from_child.fileno(), _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            raise self._death()
+        self._received += data
+
+    def _take(self, count: int) -> bytes:
+        data = bytes(self._received[:count])
+        del self._received[:count]
+        return data
 
     def _wait(self, file: int, event: int, idle_s: float) -> None:
         """Wait until a pipe can be used."""
@@ -170,12 +209,15 @@ class ChildProcess:
     def _death(self) -> EnvironmentProblem:
         """Say how the child ended and what it said last."""
         code = self._end(_EXIT_PATIENCE_S)
+        said = self._last_words()
+        explained = self._explain(code, said) if self._explain else None
+        if explained is not None:
+            return explained
         how, cure = f"ended unexpectedly with code {code}", "run the command again"
         if code < 0:
             how = f"was killed by {_signal_name(-code)}"
             if -code == signal.SIGKILL:
                 cure = "see whether the device's memory ran out, then run the command again"
-        said = self._last_words()
         return EnvironmentProblem(
             f"{self._what} {how}" + (f", saying: {said}" if said else ""), cure
         )
