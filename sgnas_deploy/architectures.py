@@ -34,7 +34,7 @@ class Architecture:
         found = spaces.load(self.space)
         if found.id != self.space:
             raise BadInput(f"space {self.space!r} is spelled {found.id!r}")
-        spaces.check_options(found, self.options)
+        found.check(self.options)
 
     @property
     def id(self) -> str:
@@ -67,6 +67,8 @@ class Budgeted(files.FrozenModel):
         score: the sum of the chosen options' scores.
         table_sha256: the latency table's file.
         generator_sha256: the generator's weights, None for `macs`.
+        measured_s: what `sgnas fit` measured at that percentile, with arbitrary weights; None
+            where nothing was measured.
     """
 
     budget_s: float = Field(gt=0)
@@ -77,6 +79,7 @@ class Budgeted(files.FrozenModel):
     score: float
     table_sha256: str
     generator_sha256: str | None = None
+    measured_s: float | None = Field(default=None, gt=0)
 
 
 class ArchitectureFile(files.FrozenModel):

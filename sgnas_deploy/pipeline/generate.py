@@ -62,6 +62,7 @@ class Generated(files.FrozenModel):
         unused: 1 - predicted_s / budget_s, the margin included.
         labels: one text per decision.
         supernet_accuracy: top-1 in the supernet, None where there is none.
+        spelling: the network as a benchmark writes it; None where none does.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Generated(files.FrozenModel):
     params: int
     labels: tuple[str, ...]
     supernet_accuracy: float | None = None
+    spelling: str | None = None
 
 
 class GenerateResult(files.FrozenModel):
@@ -102,7 +104,7 @@ class GenerateResult(files.FrozenModel):
 
 @final
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """What is generated from: the table's predictor, its range, and the flags."""
 
     workspace: Workspace
@@ -136,11 +138,11 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
         EnvironmentProblem: torch is missing (not with `--scores macs`), or the workspace cannot be
             written.
     """
-    _check(request)
-    task = _task(request)
+    check(request)
+    task = task_of(request)
     budgets_s = _budgets(task)
     warnings = [*task.model.warnings, *_too_generous(task, budgets_s)]
-    scores = _macs_scores if request.scores == "macs" else _generator_scores(task)
+    scores = scorer_of(task)
     started = time.perf_counter()
     targets_s = budgets_s * (1 - task.margin)
     operations = None if request.scores == "macs" else option_macs(task.space)
@@ -148,7 +150,7 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
     seconds = time.perf_counter() - started
     described = _described(task, budgets_s, kept)
     if request.scores == "generator":
-        described, problem = _with_accuracy(task, described, reporter)
+        described, problem = with_accuracy(task, described, reporter)
         warnings += [problem] if problem else []
     for text in warnings:
         reporter.event(Warned(text))
@@ -173,6 +175,7 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
                 params=one.params,
                 labels=one.labels,
                 supernet_accuracy=one.supernet_accuracy,
+                spelling=task.space.spelling(one.options),
             )
             for budget, found, one in zip(budgets_s, kept, described, strict=True)
         ),
@@ -181,7 +184,8 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
     )
 
 
-def _check(request: GenerateRequest) -> None:
+def check(request: GenerateRequest) -> None:
+    """Raise BadInput where the flags make no sense together."""
     for budget in request.budgets_s:
         if not (math.isfinite(budget) and budget > 0):
             raise BadInput(
@@ -215,13 +219,14 @@ def _table(request: GenerateRequest, workspace: Workspace) -> Path:
         raise BadInput(error.message, f"{error.cure}, then: {more}") from None
 
 
-def _task(request: GenerateRequest) -> _Task:
+def task_of(request: GenerateRequest) -> Task:
+    """Read the table that a request names, or the only one there is."""
     workspace = Workspace(request.workdir)
     path = _table(request, workspace)
     table = tables.read(path)
     model = tables.predictor(table, request.percentile)
     space = spaces.load(table.space)
-    return _Task(
+    return Task(
         workspace=workspace,
         table=path,
         table_sha256=tables.sha256(path),
@@ -241,7 +246,7 @@ def _with_margin(latency_s: float, margin: float) -> float:
     return budget
 
 
-def _budgets(task: _Task) -> npt.NDArray[np.float64]:
+def _budgets(task: Task) -> npt.NDArray[np.float64]:
     """The budgets, all feasible.
 
     `--count`: evenly over the range, both ends included; a single one is the middle.
@@ -273,7 +278,7 @@ def _ms(latency_s: float, up: bool = False) -> str:
     return text
 
 
-def _too_generous(task: _Task, budgets_s: npt.NDArray[np.float64]) -> list[str]:
+def _too_generous(task: Task, budgets_s: npt.NDArray[np.float64]) -> list[str]:
     return [
         f"{budget * 1e3:.4g} ms is more than {task.space.id} has a use for: from "
         f"{_ms(task.slowest_s)} ms on, the largest network is generated"
@@ -282,17 +287,27 @@ def _too_generous(task: _Task, budgets_s: npt.NDArray[np.float64]) -> list[str]:
     ]
 
 
-Scorer: TypeAlias = Callable[[_Task, npt.NDArray[np.float64]], Sequence[npt.NDArray[np.float64]]]
+Scorer: TypeAlias = Callable[[Task, npt.NDArray[np.float64]], Sequence[npt.NDArray[np.float64]]]
+
+
+def scorer_of(task: Task) -> Scorer:
+    """What gives the options' scores for target latencies; a generator is loaded here, once.
+
+    Raises:
+        BadInput: a generator that is not there, or does not fit.
+        EnvironmentProblem: torch is missing (not with `--scores macs`).
+    """
+    return _macs_scores if task.request.scores == "macs" else _generator_scores(task)
 
 
 def _macs_scores(
-    task: _Task, targets_s: npt.NDArray[np.float64]
+    task: Task, targets_s: npt.NDArray[np.float64]
 ) -> Sequence[npt.NDArray[np.float64]]:
     """Operations, in millions: the same for every budget."""
     return [np.broadcast_to(m, (len(targets_s), len(m))) for m in option_macs(task.space)]
 
 
-def _generator_scores(task: _Task) -> Scorer:
+def _generator_scores(task: Task) -> Scorer:
     """Load the generator that fits; what is returned asks it for all budgets in one pass."""
     weights = generator.weights_path(task.workspace.generator, task.table.stem)
     found = generator.read_file(weights)
@@ -306,22 +321,20 @@ def _generator_scores(task: _Task) -> Scorer:
     )
     network = generator.load(weights, task.space, found)
 
-    def scores(
-        task: _Task, targets_s: npt.NDArray[np.float64]
-    ) -> Sequence[npt.NDArray[np.float64]]:
+    def scores(task: Task, targets_s: npt.NDArray[np.float64]) -> Sequence[npt.NDArray[np.float64]]:
         return network.option_scores(task.scale.share(targets_s))
 
     return scores
 
 
 def _described(
-    task: _Task, budgets_s: npt.NDArray[np.float64], kept: Sequence[Kept]
+    task: Task, budgets_s: npt.NDArray[np.float64], kept: Sequence[Kept]
 ) -> tuple[ArchitectureFile, ...]:
     weights = generator.weights_path(task.workspace.generator, task.table.stem)
     by_generator = task.request.scores == "generator"
     sha256 = files.sha256_of(weights) if by_generator else None
     found = []
-    for name, budget, one in zip(_names(task, budgets_s), budgets_s, kept, strict=True):
+    for name, budget, one in zip(names_of(task, budgets_s), budgets_s, kept, strict=True):
         budgeted = Budgeted(
             budget_s=float(budget),
             percentile=task.request.percentile,
@@ -338,7 +351,7 @@ def _described(
     return tuple(found)
 
 
-def _names(task: _Task, budgets_s: npt.NDArray[np.float64]) -> tuple[str, ...]:
+def names_of(task: Task, budgets_s: npt.NDArray[np.float64]) -> tuple[str, ...]:
     """`SPACE-BUDGETms`, in as many digits as it takes to tell them apart; repeats are numbered."""
     different = len(set(budgets_s.tolist()))
     digits = 4
@@ -356,12 +369,12 @@ def _names(task: _Task, budgets_s: npt.NDArray[np.float64]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _path(task: _Task, one: ArchitectureFile) -> Path:
+def _path(task: Task, one: ArchitectureFile) -> Path:
     return task.workspace.architectures / f"{one.name}.json"
 
 
-def _with_accuracy(
-    task: _Task, described: tuple[ArchitectureFile, ...], reporter: Reporter
+def with_accuracy(
+    task: Task, described: tuple[ArchitectureFile, ...], reporter: Reporter
 ) -> tuple[tuple[ArchitectureFile, ...], str | None]:
     """Top-1 in the supernet on images that nothing is trained on; or why it is not known."""
     weights = supernet.weights_path(task.workspace.supernet, task.space)

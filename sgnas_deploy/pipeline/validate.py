@@ -7,27 +7,40 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
 
 from sgnas_deploy import data as images
-from sgnas_deploy import devices, files, models
+from sgnas_deploy import files, models, targets
 from sgnas_deploy.data import DataSet
-from sgnas_deploy.errors import BadInput, NotBuiltYet
-from sgnas_deploy.events import Note, NullReporter, Reporter, Warned
+from sgnas_deploy.errors import BadInput
+from sgnas_deploy.events import NullReporter, Reporter, Warned
+from sgnas_deploy.export.onnx import with_batch
+from sgnas_deploy.fitting import artefact
+from sgnas_deploy.fitting.artefact import Described, UntrainedFile, architecture_of
 from sgnas_deploy.models import ExportFile
 from sgnas_deploy.tables import predictor
 from sgnas_deploy.tables.statistics import spans
-from sgnas_deploy.verdict import PercentileTest, Verdict, accuracy, campaign, conditions, report
+from sgnas_deploy.targets import Target
+from sgnas_deploy.verdict import (
+    PercentileTest,
+    Verdict,
+    accuracy,
+    campaign,
+    conditions,
+    engine,
+    report,
+    sittings,
+)
 from sgnas_deploy.verdict.campaign import MIN_PERIOD_S, Outcome, Subject
-from sgnas_deploy.verdict.settings import Settings, changed_since, settings_of
+from sgnas_deploy.verdict.settings import Settings, changed_since, settings_of, with_runtime
 from sgnas_deploy.verdict.undecided import reason
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.transports import Transport
-from sgnas_profilers.transports.local import LocalTransport
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class ValidateRequest:
         models: paths or names; empty for all that `export` made last.
         budgets_s: one for all, or one per model; empty for the budget each was generated for.
         device: None for the table's.
+        host: where the device is; None for where it is known to be.
         percentile: None for the percentile each was generated for.
         confidence: 1 minus the largest tolerated probability of a wrong PASS (or FAIL).
         data: also report accuracy on this data; None for none.
@@ -48,6 +62,7 @@ class ValidateRequest:
     models: tuple[str, ...] = ()
     budgets_s: tuple[float, ...] = ()
     device: str | None = None
+    host: str | None = None
     percentile: float | None = None
     confidence: float = 0.95
     data: str | None = None
@@ -77,7 +92,9 @@ class Validated(files.FrozenModel):
         artefact_bytes: its size.
         peak_rss_bytes: largest resident memory of a measuring process, runtime included.
         accuracy: top-1 on the data, None where not asked for.
-        parity_max_abs: largest difference of a logit to the PyTorch network, at export.
+        parity_max_abs: largest difference of a logit to the PyTorch network, at export; None
+            where there is no such network.
+        weights: `arbitrary` where `sgnas fit` wrote the file: the verdict speaks of latency only.
         line: all of it in one line, fit for a release note.
         report: where the JSON report stands.
     """
@@ -102,6 +119,7 @@ class Validated(files.FrozenModel):
     peak_rss_bytes: int | None = None
     accuracy: float | None = None
     parity_max_abs: float | None = None
+    weights: Literal["trained", "arbitrary"] = "trained"
     line: str
     report: Path
 
@@ -114,7 +132,7 @@ class ValidateResult(files.FrozenModel):
 
 
 class VerdictReport(files.FrozenModel):
-    """`reports/NAME.verdict.json`: the verdict, and all that it rests on.
+    """`reports/NAME.verdict.json`: the verdict, and all that it rests on; `.html` shows it.
 
     Attributes:
         kind: `sgnas-verdict`.
@@ -130,7 +148,7 @@ class VerdictReport(files.FrozenModel):
     kind: Literal["sgnas-verdict"] = "sgnas-verdict"
     schema_version: Literal[1] = report.SCHEMA_VERSION
     result: Validated
-    export: ExportFile
+    export: Described
     settings: dict[str, str | float]
     test: report.TestRecord
     launches: tuple[report.LaunchRecord, ...]
@@ -149,15 +167,17 @@ class _Job:
         settings: how it is measured.
         test: what is decided.
         predicted_s: what the table promised at the test's percentile.
+        target: the device, and how it is reached.
         accuracy: top-1 on the data.
     """
 
     name: str
     model: bytes
-    export: ExportFile
+    export: Described
     settings: Settings
     test: PercentileTest
     predicted_s: float | None
+    target: Target
     accuracy: float | None = None
 
 
@@ -182,8 +202,8 @@ def validate(
 
     Raises:
         BadInput: a budget, name or file that cannot be used; other classes in the data.
-        NotBuiltYet: a device that cannot be reached yet.
-        EnvironmentProblem: the device or its runtime fails, or changed meanwhile.
+        EnvironmentProblem: the device cannot be reached, it or its runtime fails, or changed
+            meanwhile.
     """
     reporter = reporter or NullReporter()
     workspace = Workspace(request.workdir)
@@ -192,32 +212,58 @@ def validate(
     jobs = [_with_accuracy(job, data, reporter) for job in jobs]
 
     found: dict[int, Validated] = {}
+    latency_s: dict[tuple[str, float], dict[str, float]] = {}
 
     def done(index: int, outcome: Outcome) -> None:
         found[index] = _write(jobs[index], outcome, workspace, reporter)
-        reporter.event(Note(found[index].line))
+        place = sittings.place(
+            jobs[index].settings.device,
+            jobs[index].settings.backend,
+            jobs[index].settings.threads,
+            outcome.hello,
+        )
+        measured_s = found[index].measured_s
+        if measured_s is not None:
+            key = place, jobs[index].test.percentile
+            latency_s.setdefault(key, {})[found[index].artefact_sha256] = measured_s
 
-    campaign.measure(
-        [
-            Subject(
-                job.name,
-                job.model,
-                job.settings.backend,
-                RunOptions(job.settings.threads),
-                job.settings.plan,
-                job.test,
-            )
-            for job in jobs
-        ],
-        transport or LocalTransport(),
-        request.max_seconds,
-        done,
-        reporter,
-        min_period_s=min_period_s,
-        clock=clock,
-    )
+    # Networks on one device take turns; devices come one after the other.
+    for device in dict.fromkeys(job.target.device for job in jobs):
+        here = [index for index, job in enumerate(jobs) if job.target.device == device]
+        campaign.measure(
+            [_subject(jobs[index]) for index in here],
+            transport or targets.transport(jobs[here[0]].target),
+            request.max_seconds,
+            _renumbered(done, here),
+            reporter,
+            min_period_s=min_period_s,
+            clock=clock,
+        )
+    for (place, percentile), measured in latency_s.items():
+        sittings.remember(workspace, place, percentile, measured)
     networks = tuple(found[index] for index in range(len(jobs)))
     return ValidateResult(verdict=overall([one.verdict for one in networks]), networks=networks)
+
+
+def _renumbered(
+    done: Callable[[int, Outcome], None], numbers: Sequence[int]
+) -> Callable[[int, Outcome], None]:
+    return lambda position, outcome: done(numbers[position], outcome)
+
+
+def _subject(job: _Job) -> Subject:
+    check = None
+    if isinstance(job.export, ExportFile) and job.export.format == engine.FORMAT:
+        check = partial(engine.check_place, job.model, job.export)
+    return Subject(
+        job.name,
+        job.model,
+        job.settings.backend,
+        RunOptions(job.settings.threads, "onnx" if check is None else "plan"),
+        job.settings.plan,
+        job.test,
+        check,
+    )
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
@@ -237,7 +283,12 @@ def _jobs(request: ValidateRequest, workspace: Workspace, reporter: Reporter) ->
             budget_s, 50.0 if request.percentile is None else request.percentile, request.confidence
         )
     if request.device is not None:
-        _check_device(request.device)
+        targets.resolve(request.device, host=request.host)
+    elif request.host is not None:
+        raise BadInput(
+            "--host says where a device is, and no device was named",
+            "name it too, such as: --device jetson",
+        )
     paths = workspace.find("export", request.models)
     if len(request.budgets_s) not in (0, 1, len(paths)):
         raise BadInput(
@@ -263,11 +314,10 @@ def _job(
     workspace: Workspace,
     reporter: Reporter,
 ) -> _Job:
-    export = models.read_export_file(path)
-    if export.format != "onnx":
-        raise NotBuiltYet(f"validating {export.format} files is not built yet")
+    export = _description(path)
     name = path.stem
-    architecture = export.model.architecture
+    engine.check_format(name, export.format, export.batch, request.data is not None)
+    architecture = architecture_of(export)
     promise = architecture.budgeted
     if budget_s is None:
         if promise is None:
@@ -279,9 +329,13 @@ def _job(
     if percentile is None:
         percentile = 50.0 if promise is None else promise.percentile
     settings = settings_of(export, _table(export, workspace))
+    had = settings.backend
+    settings = with_runtime(settings, export)
     if request.device is not None:
         settings = replace(settings, device=request.device)
-    _check_device(settings.device)
+    if export.format == engine.FORMAT and settings.backend != had:
+        settings = replace(settings, backend=engine.backend_of(settings.device))
+    target = targets.resolve(settings.device, settings.backend, request.host)
     for warning in settings.warnings:
         reporter.event(Warned(f"{name}: {warning}"))
     predicted_s = None
@@ -291,17 +345,37 @@ def _job(
         predicted_s = predictor(settings.table, percentile).predict_s(architecture.options)
     return _Job(
         name,
-        files.read_bytes(path, "exported network"),
+        _model(path, export, settings),
         export,
         settings,
         PercentileTest(budget_s, percentile, request.confidence),
         predicted_s,
+        target,
     )
 
 
-def _table(export: ExportFile, workspace: Workspace) -> Path | None:
+def _model(path: Path, export: Described, settings: Settings) -> bytes:
+    """What is measured: the file; of one with a dynamic batch, the same with its table's batch."""
+    found = files.read_bytes(path, "exported network")
+    if export.batch != "dynamic":
+        return found
+    return with_batch(found, _batch(export, settings))
+
+
+def _batch(export: Described, settings: Settings) -> int:
+    """Images a run."""
+    if export.batch != "dynamic":
+        return export.batch
+    return 1 if settings.table is None else settings.table.batch
+
+
+def _description(path: Path) -> Described:
+    return artefact.read(path) if artefact.is_untrained(path) else models.read_export_file(path)
+
+
+def _table(export: Described, workspace: Workspace) -> Path | None:
     """The table that the architecture came from; None where it is gone, or there never was one."""
-    promise = export.model.architecture.budgeted
+    promise = architecture_of(export).budgeted
     if promise is None:
         return None
     try:
@@ -310,31 +384,29 @@ def _table(export: ExportFile, workspace: Workspace) -> Path | None:
         return None
 
 
-def _check_device(name: str) -> None:
-    device = devices.find(name)
-    if device.transport != "local" or device.backend not in devices.BUILT_BACKENDS:
-        raise NotBuiltYet(
-            f"validating on device {name!r} ({device.transport}, {device.backend}) is not built "
-            "yet",
-            "what works today is: sgnas validate --device cpu",
-        )
-
-
 def _data(spec: str, jobs: Sequence[_Job]) -> DataSet:
-    resolutions = {job.export.model.preprocessing.resolution for job in jobs}
-    data = images.load(spec, max(resolutions))
-    for job in jobs:
-        accuracy.check_classes(job.name, job.export.model.classes, data)
+    trained = [(job.name, _trained(job).model) for job in jobs]
+    data = images.load(spec, max(model.preprocessing.resolution for _, model in trained))
+    for name, model in trained:
+        accuracy.check_classes(name, model.classes, data)
     return data
+
+
+def _trained(job: _Job) -> ExportFile:
+    if isinstance(job.export, UntrainedFile):
+        raise BadInput(
+            f"{job.name} has arbitrary weights: there is no accuracy to measure",
+            "leave out --data, or: sgnas retrain, sgnas export, and validate what that wrote",
+        )
+    return job.export
 
 
 def _with_accuracy(job: _Job, data: DataSet | None, reporter: Reporter) -> _Job:
     if data is None:
         return job
-    model = job.export.model
-    share = accuracy.top1(
-        job.name, job.model, job.export.batch, model.preprocessing, data, reporter
-    )
+    model = _trained(job).model
+    batch = _batch(job.export, job.settings)
+    share = accuracy.top1(job.name, job.model, batch, model.preprocessing, data, reporter)
     return replace(job, accuracy=share)
 
 
@@ -384,7 +456,8 @@ def _write(job: _Job, outcome: Outcome, workspace: Workspace, reporter: Reporter
         artefact_bytes=job.export.artefact_bytes,
         peak_rss_bytes=max(launch.measurement.peak_rss_bytes for launch in outcome.launches),
         accuracy=job.accuracy,
-        parity_max_abs=job.export.parity_max_abs,
+        parity_max_abs=_parity(job.export),
+        weights="arbitrary" if isinstance(job.export, UntrainedFile) else "trained",
         line=report.line(
             job.name,
             job.test,
@@ -399,25 +472,31 @@ def _write(job: _Job, outcome: Outcome, workspace: Workspace, reporter: Reporter
         report=path,
     )
     plan = job.settings.plan
-    files.write_model(
-        path,
-        VerdictReport(
-            result=result,
-            export=job.export,
-            settings={
-                "device": job.settings.device,
-                "backend": job.settings.backend,
-                "threads": job.settings.threads,
-                "warmup_runs": plan.warmup_runs,
-                "warmup_s": plan.warmup_s,
-                "samples": plan.samples,
-            },
-            test=report.test_record(job.test, outcome),
-            launches=report.launch_records(job.test, outcome),
-            warnings=tuple(warnings),
-        ),
+    whole = VerdictReport(
+        result=result,
+        export=job.export,
+        settings={
+            "device": job.settings.device,
+            "backend": job.settings.backend,
+            "threads": job.settings.threads,
+            "warmup_runs": plan.warmup_runs,
+            "warmup_s": plan.warmup_s,
+            "samples": plan.samples,
+        },
+        test=report.test_record(job.test, outcome),
+        launches=report.launch_records(job.test, outcome),
+        warnings=tuple(warnings),
     )
+    # Here, because the pages read the classes of this file.
+    from sgnas_deploy import reporting
+
+    files.write_model(path, whole)
+    files.write_text(path.with_suffix(".html"), reporting.verdict_page(whole))
     return result
+
+
+def _parity(export: Described) -> float | None:
+    return None if isinstance(export, UntrainedFile) else export.parity_max_abs
 
 
 def _environment(job: _Job, outcome: Outcome) -> dict[str, str]:
@@ -443,6 +522,8 @@ def _facts(job: _Job, outcome: Outcome) -> list[str]:
         f"batch {job.export.batch}",
         job.export.precision,
     ]
+    if isinstance(job.export, UntrainedFile):
+        facts.append("arbitrary weights (latency only)")
     if "power_mode" in machine:
         facts.append(machine["power_mode"])
     for name, unit in (("cpu_mhz", "MHz"), ("load_1min", "load")):

@@ -40,6 +40,8 @@ class Subject:
         options: how.
         plan: how a launch is timed; every sample must be a single run.
         test: what to decide.
+        check: given how the device introduced itself, before the network is first sent there;
+            refuses a network that does not belong there.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Subject:
     options: RunOptions
     plan: TimingPlan
     test: PercentileTest
+    check: Callable[[Hello], None] | None = None
 
 
 @final
@@ -146,6 +149,8 @@ def _launch(one: _Running, transport: Transport, begin_s: float, clock: Seconds)
     started_s = clock() - begin_s
     with transport.start(subject.backend, subject.options) as agent:
         hello = agent.hello
+        if one.hello is None and subject.check is not None:
+            subject.check(hello)
         measurement = agent.measure(subject.model, subject.plan)
     launch = Launch(started_s, clock() - begin_s, measurement)
     if one.hello is None:

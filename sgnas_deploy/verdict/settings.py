@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 from sgnas_deploy import tables
-from sgnas_deploy.models import ExportFile
+from sgnas_deploy.fitting.artefact import Described, architecture_of
 from sgnas_deploy.tables import LatencyTable
 from sgnas_deploy.tables.plans import EFFORTS
+from sgnas_deploy.verdict import engine
 from sgnas_profilers.timing import TimingPlan
 from sgnas_profilers.transports import Hello
 
@@ -39,7 +40,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def settings_of(export: ExportFile, table: Path | None) -> Settings:
+def settings_of(export: Described, table: Path | None) -> Settings:
     """Settings for an exported network.
 
     Args:
@@ -53,7 +54,7 @@ def settings_of(export: ExportFile, table: Path | None) -> Settings:
             f"{CPU_BACKEND}, 1 thread, and not compared with the table's machine"
         )
         # A network that a person wrote never had a table; nothing is missing then.
-        had_one = export.model.architecture.budgeted is not None
+        had_one = architecture_of(export).budgeted is not None
         return Settings("cpu", CPU_BACKEND, 1, plan, None, (warning,) if had_one else ())
     found = tables.read(table)
     made, wanted = _key(export), _key(found)
@@ -68,7 +69,19 @@ def settings_of(export: ExportFile, table: Path | None) -> Settings:
     )
 
 
-def _key(source: ExportFile | LatencyTable) -> dict[str, str]:
+def with_runtime(settings: Settings, export: Described) -> Settings:
+    """The same, with the runtime that the file was made for: the format decides, not the table."""
+    runs_it = engine.BACKENDS if export.format == engine.FORMAT else (export.format,)
+    if export.format == "onnx" or settings.backend in runs_it:
+        return settings
+    warnings = settings.warnings
+    if settings.table is not None:
+        said = f"runs with {export.format}, its table was measured with {settings.backend}"
+        warnings = (*warnings, said)
+    return replace(settings, backend=export.format, warnings=warnings)
+
+
+def _key(source: Described | LatencyTable) -> dict[str, str]:
     return {
         "precision": source.precision,
         "batch": str(source.batch),

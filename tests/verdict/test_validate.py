@@ -16,7 +16,7 @@ import pytest
 from sgnas_deploy import data, files, models
 from sgnas_deploy.data.batches import to_array
 from sgnas_deploy.emitter import DEFAULT_FORM, emit_network
-from sgnas_deploy.errors import BadInput, EnvironmentProblem, NotBuiltYet
+from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.events import Event, NullReporter, Warned
 from sgnas_deploy.pipeline.profile import ProfileRequest, profile
 from sgnas_deploy.pipeline.validate import (
@@ -281,16 +281,25 @@ def test_a_changed_file_is_refused(workspace: Workspace) -> None:
         run(request(workspace, "net", budgets_s=(1.0,)))
 
 
-@pytest.mark.parametrize("device", ["gpu", "jetson"])
-def test_devices_that_are_not_built_yet_say_so(workspace: Workspace, device: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"device": "jetson"}, "this machine is no Jetson"),
+        ({"device": "cpu", "host": "me@there"}, "it is not on another host"),
+        ({"host": "me@there"}, "no device was named"),
+    ],
+)
+def test_devices_that_are_not_here_say_so(
+    workspace: Workspace, fields: dict[str, str], message: str
+) -> None:
     exported.put(workspace, "net")
-    with pytest.raises(NotBuiltYet, match="not built yet"):
-        run(request(workspace, "net", budgets_s=(1.0,), device=device))
+    with pytest.raises(BadInput, match=message):
+        run(request(workspace, "net", budgets_s=(1.0,), **fields))
 
 
-def test_formats_that_are_not_built_yet_say_so(workspace: Workspace) -> None:
+def test_an_engine_that_does_not_say_what_it_is_for_is_refused(workspace: Workspace) -> None:
     exported.put(workspace, "net", format="tensorrt")
-    with pytest.raises(NotBuiltYet, match="validating tensorrt files"):
+    with pytest.raises(BadInput, match="manifest does not say its TensorRT flavour"):
         run(request(workspace, "net", budgets_s=(1.0,)))
 
 
@@ -307,7 +316,8 @@ def test_a_stop_keeps_the_verdicts_that_are_there(workspace: Workspace) -> None:
     budgets_s = (2 * truth_s(small), truth_s(large))
     with pytest.raises(KeyboardInterrupt):
         run(request(workspace, "small", "large", budgets_s=budgets_s), device)
-    assert [path.name for path in workspace.reports.iterdir()] == ["small.verdict.json"]
+    left = sorted(path.name for path in workspace.reports.iterdir())
+    assert left == ["small.verdict.html", "small.verdict.json"]
 
 
 def test_a_report_folder_that_cannot_be_written_is_an_environment_problem(

@@ -10,7 +10,7 @@ from rich.text import Text
 from sgnas_cli.render import figures, parts
 
 if TYPE_CHECKING:
-    from sgnas_deploy.pipeline.validate import ValidateResult
+    from sgnas_deploy.pipeline.validate import Validated, ValidateResult
 
 
 def validated(result: ValidateResult) -> RenderableType:
@@ -47,7 +47,15 @@ def validated(result: ValidateResult) -> RenderableType:
             left=2,
         ),
         *(parts.verbatim(one.line) for one in result.networks),
+        *(parts.verbatim(_sizes(one), "dim") for one in result.networks),
         *(parts.verbatim(f"report: {one.report}", "dim") for one in result.networks),
         *reasons,
         parts.verdict(result.verdict),
     )
+
+
+def _sizes(one: Validated) -> str:
+    text = f"{one.name}: file {figures.size(one.artefact_bytes)}"
+    if one.peak_rss_bytes is not None:
+        text += f", peak memory of the process {figures.size(one.peak_rss_bytes)}"
+    return text
