@@ -159,18 +159,19 @@ class Workspace:
         Raises:
             BadInput: a name that is not there, or nothing was made yet.
         """
-        folder, suffix, command = {
-            "generate": (self.architectures, ".json", "sgnas generate --count 3"),
-            "retrain": (self.models, ".safetensors", "sgnas retrain"),
-            "export": (self.models, ".onnx", "sgnas export --format onnx"),
+        folder, suffixes, command = {
+            "generate": (self.architectures, (".json",), "sgnas generate --count 3"),
+            "retrain": (self.models, (".safetensors",), "sgnas retrain"),
+            "export": (self.models, (".onnx", ".plan"), "sgnas export --format onnx"),
         }[step]
         wanted = tuple(named) or self.last(step)
         if not wanted:
             raise BadInput(f"nothing in {folder} to work on", f"run first: {command}")
         found = []
         for name in wanted:
-            for path in (Path(name), folder / name, folder / f"{name}{suffix}"):
-                if path.is_file() and path.suffix == suffix:
+            ends = (folder / f"{name}{suffix}" for suffix in suffixes)
+            for path in (Path(name), folder / name, *ends):
+                if path.is_file() and path.suffix in suffixes:
                     found.append(path)
                     break
             else:

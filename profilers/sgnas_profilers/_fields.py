@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any, Mapping, TypeVar
 
+from sgnas_profilers.backends import Option
 from sgnas_profilers.errors import EnvironmentProblem
 
 T = TypeVar("T")
@@ -72,6 +73,10 @@ class Fields:
             for key, item in self._object(name).items()
         }
 
+    def options(self, name: str) -> Mapping[str, Option]:
+        """An object of scalars and lists of scalars."""
+        return {_text(name, key): _option(name, item) for key, item in self._object(name).items()}
+
     def part(self, name: str) -> Fields:
         """Fields of an object within this one."""
         return Fields(None, self._object(name))
@@ -112,6 +117,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _option(name: str, value: object) -> Option:
+    if isinstance(value, list):
+        return [_scalar(name, item) for item in value]
+    return None if value is None else _scalar(name, value)
+
+
+def _scalar(name: str, value: object) -> bool | int | float | str:
+    if isinstance(value, (bool, int)):
+        return value
+    return _text(name, value) if isinstance(value, str) else _number(name, value)
 
 
 def _number(name: str, value: object) -> float:

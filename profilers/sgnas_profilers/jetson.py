@@ -32,6 +32,13 @@ def parse_nvpmodel(text: str) -> dict[str, str]:
     return facts
 
 
+def is_here(system: System | None = None) -> bool:
+    """Whether this machine is a Jetson."""
+    system = system or System()
+    compatible = system.text("proc/device-tree/compatible") or ""
+    return system.text("etc/nv_tegra_release") is not None or "nvidia,tegra" in compatible
+
+
 def facts(system: System) -> dict[str, str]:
     """Identity and power mode; empty on any other machine."""
     release = system.text("etc/nv_tegra_release")

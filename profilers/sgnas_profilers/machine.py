@@ -13,6 +13,7 @@ import sys
 
 from sgnas_profilers import cpu_load, jetson, linux
 from sgnas_profilers._system import System
+from sgnas_profilers.cuda import smi
 
 
 def fingerprint(system: System | None = None) -> dict[str, str]:
@@ -74,6 +75,7 @@ def state(system: System | None = None) -> dict[str, float | str]:
         now["throttled_quota"] = throttled
     now["denormals_flushed"] = "yes" if denormals_are_flushed() else "no"
     now.update(jetson.state(system))
+    now.update(smi.state(system))
     return now
 
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Callable, Mapping, Protocol, Sequence, Union, cast
 
 from sgnas_profilers.errors import BadInput
 from sgnas_profilers.timing import Clock
 
 MAX_THREADS = 1024
+
+ARTEFACTS = ("onnx", "plan")
+"""What a model may be: an ONNX file, or a TensorRT engine that was built for this device."""
+
+Option = Union[None, bool, int, float, str, Sequence[Union[bool, int, float, str]]]
+"""A value that `build` takes: what JSON has without objects."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +28,23 @@ class RunOptions:
 
     Attributes:
         threads: how many threads work on one model.
+        artefact: what the models are, one of `ARTEFACTS`.
 
     Raises:
-        BadInput: not a number of threads.
+        BadInput: not a number of threads, or no such artefact.
     """
 
     threads: int
+    artefact: str = "onnx"
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= MAX_THREADS:
             raise BadInput(
                 f"the number of threads must be between 1 and {MAX_THREADS}, not {self.threads}"
+            )
+        if self.artefact not in ARTEFACTS:
+            raise BadInput(
+                f"there is no artefact {self.artefact!r}", f"choose one of: {', '.join(ARTEFACTS)}"
             )
 
 
@@ -51,7 +63,11 @@ class Session(Protocol):
 
 
 class Backend(Protocol):
-    """One runtime."""
+    """One runtime.
+
+    It may have two members more: `artefacts`, a sequence of those of `ARTEFACTS` that it opens
+    (without it: ONNX only), and the method of `Builder`.
+    """
 
     def describe(self, options: RunOptions) -> dict[str, str]:
         """Runtime, version, provider and session options: all that must agree within a table.
@@ -67,6 +83,51 @@ class Backend(Protocol):
             BadInput: the model is damaged, not supported, or has an input of no fixed shape.
             EnvironmentProblem: the runtime is not installed or does not load.
         """
+
+
+class Builder(Protocol):
+    """A backend that makes what it executes."""
+
+    def build(
+        self,
+        model: bytes,
+        options: Mapping[str, Option],
+        progress: Callable[[str, float], None],
+    ) -> tuple[bytes, dict[str, str]]:
+        """Build an artefact for this device.
+
+        Args:
+            model: an ONNX file.
+            options: as the backend names them; an unknown one is refused.
+            progress: called with a phase and the share of it that is done; what it raises ends
+                the build.
+
+        Returns:
+            The artefact, and facts about it: runtime, version, device, precision.
+
+        Raises:
+            BadInput: the model or an option cannot be used.
+            EnvironmentProblem: the runtime is not installed, does not load, or fails.
+        """
+
+
+def artefacts_of(backend: Backend) -> Sequence[str]:
+    """What the backend opens."""
+    return cast("Sequence[str]", getattr(backend, "artefacts", ("onnx",)))
+
+
+def builder_of(name: str, backend: Backend) -> Builder:
+    """The same backend, as one that builds.
+
+    Raises:
+        BadInput: it builds nothing.
+    """
+    if not hasattr(backend, "build"):
+        raise BadInput(
+            f"the backend {name!r} builds nothing: it executes ONNX files as they are",
+            "export to the format onnx, or choose a backend that builds, such as tensorrt",
+        )
+    return cast(Builder, backend)
 
 
 def names() -> list[str]:

@@ -6,7 +6,7 @@ from itertools import repeat
 from typing import final
 
 from sgnas_profilers import __version__
-from sgnas_profilers.backends import Backend, RunOptions, Session
+from sgnas_profilers.backends import ARTEFACTS, Backend, RunOptions, Session
 from sgnas_profilers.timing import Clock
 
 
@@ -29,6 +29,8 @@ class NullSession:
 @final
 class NullBackend:
     """Takes any bytes for a model."""
+
+    artefacts = ARTEFACTS
 
     def describe(self, options: RunOptions) -> dict[str, str]:
         """Name itself; it has no options."""

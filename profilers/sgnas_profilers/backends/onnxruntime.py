@@ -154,6 +154,9 @@ def _input_value(runtime: Any, put: Any) -> Any:
         values = numpy.random.RandomState(0).standard_normal(put.shape)
         # Also keeps float16 away from its denormals.
         values = numpy.where(numpy.abs(values) < 1e-3, 1e-3, values).astype(kind)
+    elif kind.itemsize == 1 and kind.kind in "iu":
+        # The activations of a quantised network.
+        values = numpy.random.RandomState(0).randint(1, 128, put.shape).astype(kind)
     else:
         # One is a valid index, class and flag more often than any other number.
         values = numpy.ones(put.shape, kind)

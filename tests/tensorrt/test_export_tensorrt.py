@@ -1,0 +1,306 @@
+"""`sgnas export --format tensorrt`, with engines that are really built by TensorRT for RTX."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgnas_cli.main import run as sgnas
+from sgnas_deploy import architectures, files, models, spaces, targets
+from sgnas_deploy.architectures import Architecture
+from sgnas_deploy.data import Preprocessing
+from sgnas_deploy.errors import BadInput, EnvironmentProblem, SgnasError
+from sgnas_deploy.events import Event, NullReporter, StageAdvanced, StageStarted, Warned
+from sgnas_deploy.export import NotRunHere, engines, tensorrt
+from sgnas_deploy.pipeline.export import ExportRequest, ExportResult
+from sgnas_deploy.pipeline.export import export as run_export
+from sgnas_deploy.workspace import Workspace
+from sgnas_profilers import cuda
+from sgnas_profilers.backends import Option, RunOptions
+from sgnas_profilers.backends.tensorrt import TensorRtBackend
+from sgnas_profilers.transports import Built, Hello, OnProgress
+from sgnas_profilers.trt import load as loading
+from sgnas_profilers.trt import plans
+from sgnas_profilers.trt.load import Runtime
+from tests.tensorrt import fake_trtexec, trt_models
+from tests.tensorrt.fake_cuda import FakeCuda
+from tests.tensorrt.fake_trt import FakeTrt
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+safetensors_torch = pytest.importorskip("safetensors.torch")
+
+from sgnas_deploy.networks.deployed import DeployedNetwork  # noqa: E402
+
+SPACE = "tiny+r16"
+OPTIONS = (0, 40, 0, 0, 17, 0)
+
+
+@pytest.fixture(scope="module")
+def weights() -> bytes:
+    """Of a network that has seen a few batches."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = DeployedNetwork(spaces.load(SPACE), OPTIONS).train()
+    for _ in range(60):
+        network(torch.randn(8, 3, 16, 16))
+    return bytes(safetensors_torch.save(network.state_dict()))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, weights: bytes) -> Workspace:
+    found = Workspace(tmp_path / "work")
+    path = found.models / "net.safetensors"
+    files.write_bytes(path, weights)
+    model = models.ModelFile(
+        name="net",
+        architecture=architectures.describe("net", Architecture(SPACE, OPTIONS), None),
+        weights_sha256=files.sha256_of(path),
+        classes=tuple(str(digit) for digit in range(10)),
+        preprocessing=Preprocessing(resolution=16, crop=1.0, mean=(0.5,) * 3, std=(0.5,) * 3),
+        data="digits",
+        data_fingerprint="0" * 64,
+        recipe={},
+        seed=0,
+        accuracy=0.1,
+        images=100,
+    )
+    files.write_model(path.with_suffix(".json"), model)
+    found.remember("retrain", ["net"])
+    return found
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        self.heard.append(event)
+
+
+def export(workspace: Workspace, listener: Listener | None = None, **flags: object) -> ExportResult:
+    request = ExportRequest(workdir=workspace.root, format="tensorrt", **flags)  # type: ignore[arg-type]
+    return run_export(request, listener or NullReporter())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_an_engine_in_each_precision_and_its_manifest(
+    rtx: Runtime, workspace: Workspace, precision: str
+) -> None:
+    pytest.importorskip("sklearn")
+    listener = Listener()
+    result = export(
+        workspace,
+        listener,
+        flavour="rtx",
+        precision=precision,
+        calibration="digits",
+        max_drop=1.0,
+    )
+    (one,) = result.files
+    assert one.path.name == "net.plan"
+    manifest = models.read_export_file(one.path)
+    plan = one.path.read_bytes()
+    facts = manifest.runtime
+    assert manifest.format == "tensorrt"
+    assert manifest.precision == facts["precision"] == precision
+    share = facts["precision_audit"].split(" of ")[0]
+    assert f" {precision}" in f" {share}"
+    assert facts["flavour"] == "rtx"
+    assert facts["version"] == rtx.version
+    assert facts["plan_sha256"] == manifest.artefact_sha256 == hashlib.sha256(plan).hexdigest()
+    assert facts["onnx_sha256"] == manifest.source_sha256
+    assert facts["built_on"] == "this machine"
+    here = {"flavour": "rtx", "version": rtx.version, "platform": facts["platform"]}
+    plans.check(plan, facts, here)
+    if not Path("/dev/nvidiactl").exists():
+        assert manifest.checks is not None
+        assert manifest.checks.of == "source"
+    warned = [event.text for event in listener.heard if isinstance(event, Warned)]
+    assert any("not yet run on hardware" in text for text in warned)
+    assert any("the engine cannot run on this machine" in text for text in warned)
+    started = [event for event in listener.heard if isinstance(event, StageStarted)]
+    assert ("building net", 100) in [(event.name, event.total) for event in started]
+    told = [event for event in listener.heard if isinstance(event, StageAdvanced)]
+    assert max(event.done for event in told if event.name == "building net") == 100
+
+
+def test_the_same_network_gives_the_same_engine(rtx: Runtime, workspace: Workspace) -> None:
+    first, second = (export(workspace, flavour="rtx").files[0].sha256 for _ in range(2))
+    assert first == second
+
+
+def test_from_the_command_line(
+    rtx: Runtime, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "--format", "tensorrt", "--flavour", "rtx", "--json"]
+    more = ["--compute-capability", "8.6", "--workspace-mib", "512"]
+    assert sgnas([*words, *more, "--workdir", str(workspace.root)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["format"] == "tensorrt"
+    facts = models.read_export_file(workspace.models / "net.plan").runtime
+    assert facts["compute_capability"] == "8.6"
+    assert facts["workspace_bytes"] == str(512 << 20)
+
+
+def test_a_dynamic_batch(rtx: Runtime, workspace: Workspace) -> None:
+    export(workspace, flavour="rtx", batch="dynamic")
+    facts = models.read_export_file(workspace.models / "net.plan").runtime
+    assert facts["inputs"] == "images:FLOAT:-1x3x16x16"
+    assert facts["batch"] == "1,1,32"
+
+
+def test_ctrl_c_leaves_nothing(rtx: Runtime, workspace: Workspace) -> None:
+    class Impatient(Listener):
+        def event(self, event: Event) -> None:
+            if isinstance(event, StageAdvanced) and event.name == "building net":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(workspace, Impatient(), flavour="rtx")
+    assert not list(workspace.models.glob("*.plan*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"optimisation_level": 5}, "TensorRT for RTX ignores it"),
+        ({"hardware_compatibility": "ampere_plus"}, "TensorRT for RTX ignores it"),
+        ({"compute_capabilities": ("8.7",)}, r"no compute capability '8\.7'"),
+        ({"host": "me@board"}, "does not say what device"),
+        ({"device": "cpu"}, "builds no engines"),
+        ({"device": "jetson"}, "this machine is no Jetson"),
+    ],
+)
+def test_what_cannot_be_built_writes_nothing(
+    rtx: Runtime, workspace: Workspace, flags: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SgnasError, match=message):
+        export(workspace, None, flavour="rtx", **flags)
+    assert not list(workspace.models.glob("*.plan*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "flag"),
+    [
+        ({"flavour": "rtx"}, "--flavour"),
+        ({"device": "gpu"}, "--device"),
+        ({"compute_capabilities": ("8.6",)}, "--compute-capability"),
+    ],
+)
+def test_other_formats_refuse_what_is_for_engines(
+    workspace: Workspace, flags: dict[str, object], flag: str
+) -> None:
+    request = ExportRequest(workdir=workspace.root, **flags)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=f"{flag} is for engines, the format onnx has none"):
+        run_export(request, NullReporter())
+
+
+class FakeAgent:
+    """An agent on a Jetson, by the real backend over a fake GPU."""
+
+    hello = Hello(2, "0", {"model": "Orin", "power_mode": "MAXN", "python": "3.10"}, {})
+
+    def __init__(self) -> None:
+        gpu = FakeCuda()
+        self._backend = TensorRtBackend("auto", lambda: gpu, FakeTrt(gpu).runtime)
+
+    def build(
+        self, model: bytes, options: Mapping[str, Option], on_progress: OnProgress = None
+    ) -> Built:
+        assert on_progress is not None
+        assert json.loads(json.dumps(options)) == options, "it must travel as JSON"
+        return Built(*self._backend.build(model, options, on_progress))
+
+
+def test_an_engine_of_a_device_is_built_there_and_comes_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, RunOptions]] = []
+
+    class Way:
+        name = "ssh"
+
+        @contextmanager
+        def start(self, backend: str, options: RunOptions):  # type: ignore[no-untyped-def]
+            started.append((backend, options))
+            yield FakeAgent()
+
+    monkeypatch.setattr(targets, "transport", lambda target: Way())
+    export(workspace, device="jetson", host="me@board", precision="fp32", optimisation_level=4)
+    assert started == [("tensorrt", RunOptions(1))]
+    manifest = models.read_export_file(workspace.models / "net.plan")
+    facts = manifest.runtime
+    assert facts["flavour"] == "tensorrt"
+    assert facts["compute_capability"] == "8.7"
+    assert facts["built_on"] == "jetson"
+    assert facts["device_model"] == "Orin"
+    assert facts["device_power_mode"] == "MAXN"
+    assert facts["optimisation_level"] == "4"
+    assert manifest.checks is not None
+    assert manifest.checks.of == "source"
+
+
+def test_from_a_registered_board_to_a_verdict(
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The real agent and protocol, and a trtexec that only prints: 1.0 to 1.12 ms a run."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("SGNAS_TRTEXEC", str(fake_trtexec.install(tmp_path)))
+    where = ["--workdir", str(workspace.root), "--json"]
+    assert sgnas(["devices", "add", "board", "--backend", "trtexec", "--json"]) == 0
+    wanted = ["--device", "board", "--precision", "fp32", "--optimisation-level", "2"]
+    assert sgnas(["export", "--format", "tensorrt", *wanted, *where]) == 0
+    facts = models.read_export_file(workspace.models / "net.plan").runtime
+    assert facts["built_on"] == "board"
+    assert facts["version"] == "10.3.0"
+    capsys.readouterr()
+
+    measured = ["validate", "net.plan", "--device", "board", "--max-seconds", "1", *where]
+    assert sgnas([*measured, "--latency-ms", "0.9"]) in (1, 3), "as far as it came in a second"
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["networks"][0]["verdict"] in ("FAIL", "UNDECIDED")
+    assert shown["networks"][0]["p50_s"] == pytest.approx(1.06e-3, rel=0.05)
+
+    monkeypatch.setenv("FAKE_TRTEXEC_VERSION", "110401")
+    assert sgnas([*measured, "--latency-ms", "2"]) == 2
+    told = capsys.readouterr().err
+    assert "the engine is for TensorRT version 10.3.0, this device has 11.4.1" in told
+
+
+def test_an_engine_runs_where_its_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeCuda()
+    trt = FakeTrt(gpu)
+    plan, _ = TensorRtBackend("auto", lambda: gpu, trt.runtime).build(
+        trt_models.network(), {}, lambda *_: None
+    )
+    monkeypatch.setattr(cuda, "load", lambda: gpu)
+    monkeypatch.setattr(loading, "load", trt.runtime)
+    logits = tensorrt.run(plan, np.ones((3, 3, 16, 16), np.float32))
+    assert logits.shape == (3, 10)
+    with pytest.raises(NotRunHere, match="cannot run on this machine: TensorRT cannot load"):
+        tensorrt.run(b"of another GPU", np.ones((3, 3, 16, 16), np.float32))
+
+
+def test_tensorrt_on_this_machine_needs_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    trt = FakeTrt()
+    monkeypatch.setattr(loading, "load", trt.runtime)
+
+    def no_gpu() -> Callable[[], None]:
+        raise EnvironmentProblem("CUDA cannot be used")
+
+    monkeypatch.setattr(cuda, "load", no_gpu)
+    with pytest.raises(EnvironmentProblem, match="CUDA cannot be used"):
+        engines.build(trt_models.network(), engines.Wish(), "fp32", 1)
+    monkeypatch.setattr(cuda, "load", lambda: trt.gpu)
+    built = engines.build(trt_models.network(), engines.Wish(), "fp32", 1)
+    assert built.facts["gpu"] == "Fake Orin"
