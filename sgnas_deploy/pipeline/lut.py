@@ -1,25 +1,22 @@
-"""`sgnas lut show|check|diff|merge`: look at latency tables, test them, join them."""
+"""`sgnas lut show|check|diff|merge|export|migrate`: look at tables, test them, join them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sgnas_deploy import devices, files, spaces
-from sgnas_deploy.errors import BadInput, NotBuiltYet
-from sgnas_deploy.events import Reporter
-from sgnas_deploy.tables.checking import LAUNCHES, compare, fresh_networks, require_same_device
+from sgnas_deploy import files, targets
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.tables.codec import migrate as migrate_table
-from sgnas_deploy.tables.codec import read, sha256, write
-from sgnas_deploy.tables.format import LatencyTable
-from sgnas_deploy.tables.measuring import Bench, differing, measure_networks, network_model
+from sgnas_deploy.tables.codec import read, sha256, version_of, write
+from sgnas_deploy.tables.exporting import FORMS, PARTS, FileForm, What
+from sgnas_deploy.tables.format import SCHEMA_VERSION, LatencyTable
+from sgnas_deploy.tables.measuring import differing
 from sgnas_deploy.tables.merging import pooled
 from sgnas_deploy.tables.noise import drift, noise
 from sgnas_deploy.tables.predictor import block_times_s, predictor
-from sgnas_deploy.tables.statistics import Errors
-from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
+from sgnas_deploy.workspace import Workspace
 from sgnas_profilers.transports import Transport
 
 
@@ -33,6 +30,10 @@ class TableSummary(files.FrozenModel):
         noise: median coefficient of variation of a launch's single runs.
         drift: largest relative change of a re-timed network.
         warnings: what was found wrong with the measurement.
+        estimated: how many further blocks have predicted costs.
+        estimate_method: `features` or `transfer`.
+        estimate_error: root mean square relative error of such predictions.
+        sources: names of the tables that they were predicted from.
     """
 
     path: Path
@@ -52,6 +53,10 @@ class TableSummary(files.FrozenModel):
     noise: float = 0.0
     drift: float = 0.0
     warnings: tuple[str, ...] = ()
+    estimated: int = 0
+    estimate_method: str | None = None
+    estimate_error: float | None = None
+    sources: tuple[str, ...] = ()
 
 
 class ShowResult(files.FrozenModel):
@@ -59,39 +64,6 @@ class ShowResult(files.FrozenModel):
 
     tables: tuple[TableSummary, ...]
     warnings: tuple[str, ...] = ()
-
-
-class Agreement(files.FrozenModel):
-    """How well predictions agree with fresh measurements; errors are relative."""
-
-    mape: float
-    maximum: float
-    bias: float
-    spearman: float
-
-
-class CheckResult(files.FrozenModel):
-    """A table against freshly measured networks that it was not fitted on.
-
-    Attributes:
-        networks: how many.
-        table: the table's prediction.
-        macs: the same calibration networks, with multiply-accumulates instead of the table.
-        constant: their mean.
-        repeat: the same networks measured twice: the floor.
-        points: (predicted_s, measured_s) of each network.
-        passed: the table's mean error is within its margin.
-    """
-
-    path: Path
-    networks: int
-    percentile: float
-    table: Agreement
-    macs: Agreement
-    constant: Agreement
-    repeat: Agreement
-    points: tuple[tuple[float, float], ...]
-    passed: bool
 
 
 class DiffResult(files.FrozenModel):
@@ -121,15 +93,32 @@ class MergeResult(files.FrozenModel):
     networks: int
 
 
-@dataclass(frozen=True)
-class CheckRequest:
-    """Flags of `sgnas lut check`."""
+class MigrateResult(files.FrozenModel):
+    """A table in the present format.
 
-    workdir: Path = DEFAULT_ROOT
-    lut: str | None = None
-    networks: int = 20
-    percentile: float = 50.0
-    seed: int = 1
+    Attributes:
+        table: where it was written.
+        sha256: of that file.
+        before: the format's version of the file that was read.
+        now: that of the file that was written.
+    """
+
+    table: Path
+    sha256: str
+    before: int
+    now: int
+
+
+class ExportedTable(files.FrozenModel):
+    """A part of a table in a file for other programs.
+
+    Attributes:
+        out: the file.
+        rows: how many records stand in it.
+    """
+
+    out: Path
+    rows: int
 
 
 def summary(path: Path) -> TableSummary:
@@ -158,6 +147,10 @@ def summary(path: Path) -> TableSummary:
         noise=noise(table),
         drift=drift(table),
         warnings=table.warnings,
+        estimated=len(table.estimates),
+        estimate_method=table.estimation.method if table.estimation else None,
+        estimate_error=table.estimation.error if table.estimation else None,
+        sources=tuple(s.table for s in table.estimation.sources) if table.estimation else (),
     )
 
 
@@ -191,65 +184,14 @@ def _summary_or_reason(path: Path) -> TableSummary | str:
         return str(error)
 
 
-def check(
-    request: CheckRequest, reporter: Reporter, transport: Transport | None = None
-) -> CheckResult:
-    """Measure fresh networks with the table's settings and compare.
-
-    Raises:
-        BadInput: no such table, or an impossible number.
-        NotBuiltYet: the table's device cannot be reached yet.
-        EnvironmentProblem: the table is of another machine or setting.
-    """
-    if not 2 <= request.networks <= 1000:
-        raise BadInput(f"--networks must be between 2 and 1000, not {request.networks}")
-    path = Workspace(request.workdir).find_table(request.lut)
-    table = read(path)
-    predictor(table, request.percentile)
-    if transport is None:
-        transport = transport_of(table)
-    space = spaces.load(table.space)
-    networks = fresh_networks(table, request.networks, request.seed)
-
-    def model(options: tuple[int, ...]) -> bytes:
-        return network_model(space, options, table.form, table.batch)
-
-    with Bench(transport, table.backend, table.threads) as bench:
-        require_same_device(table, bench)
-        plan = table.network_plan.timing
-        samples_s = measure_networks(bench, model, networks, LAUNCHES, plan, request.seed, reporter)
-    found = compare(table, samples_s, request.percentile)
-    return CheckResult(
-        path=path,
-        networks=len(networks),
-        percentile=request.percentile,
-        table=_agreement(found.table_errors),
-        macs=_agreement(found.macs_errors),
-        constant=_agreement(found.constant_errors),
-        repeat=_agreement(found.repeat_errors),
-        points=tuple(
-            (float(p), float(m)) for p, m in zip(found.table, found.measured, strict=True)
-        ),
-        passed=found.table_errors.mape <= found.predictor.margin,
-    )
-
-
 def transport_of(table: LatencyTable) -> Transport:
     """The way to the device that a table was measured on.
 
     Raises:
-        BadInput: it is not registered here.
-        NotBuiltYet: it cannot be reached yet.
+        BadInput: it is not registered here, or nothing says where it is.
+        EnvironmentProblem: there is no SSH client here.
     """
-    device = devices.find(table.device)
-    if device.transport != "local" or table.backend not in devices.BUILT_BACKENDS:
-        raise NotBuiltYet(
-            f"measuring on device {table.device!r} with {table.backend} is not built yet",
-            "what works today is --device cpu",
-        )
-    from sgnas_profilers.transports.local import LocalTransport
-
-    return LocalTransport()
+    return targets.transport(targets.resolve(table.device, table.backend))
 
 
 def diff(workdir: Path, first: str, second: str) -> DiffResult:
@@ -261,7 +203,11 @@ def diff(workdir: Path, first: str, second: str) -> DiffResult:
     workspace = Workspace(workdir)
     paths = workspace.find_table(first), workspace.find_table(second)
     a, b = read(paths[0]), read(paths[1])
-    times = block_times_s(a), block_times_s(b)
+    # Estimates of blocks that were not measured would be compared with each other.
+    times = tuple(
+        {key: cost_s for key, cost_s in block_times_s(table).items() if key in table.blocks}
+        for table in (a, b)
+    )
     common = [key for key in times[0] if key in times[1]]
     ratios: tuple[float, float, float, float, float] | None = None
     if common:
@@ -293,9 +239,9 @@ def merge(workdir: Path, tables: tuple[str, ...], out: Path) -> MergeResult:
         raise BadInput(
             "a table stands twice, and its samples would count twice", "name each table once"
         )
-    joined = read(paths[0])
+    joined = _measured_whole(paths[0])
     for path in paths[1:]:
-        other = read(path)
+        other = _measured_whole(path)
         found = differing(_conditions(joined), _conditions(other))
         if found:
             names = ", ".join(f"{name} ({a} / {b})" for name, a, b in found)
@@ -310,21 +256,56 @@ def merge(workdir: Path, tables: tuple[str, ...], out: Path) -> MergeResult:
     )
 
 
-def migrate(workdir: Path, lut: str) -> Path:
-    """Rewrite a table of an older version in the present one.
+def _measured_whole(path: Path) -> LatencyTable:
+    table = read(path)
+    if table.estimates:
+        raise BadInput(
+            f"{path} has blocks that were not measured, and estimates cannot be pooled",
+            "merge tables that were measured as a whole",
+        )
+    return table
+
+
+def migrate(workdir: Path, lut: str, out: Path | None = None) -> MigrateResult:
+    """Write a table of any version in the present one.
+
+    Args:
+        workdir: the workspace.
+        lut: the table.
+        out: where to; None for the table's own file. Architectures refer to a table by its hash,
+            so those of the old file need it to stay where it is.
 
     Raises:
         BadInput: missing, damaged, or of a version that nothing leads on from.
     """
     path = Workspace(workdir).find_table(lut)
-    write(path, migrate_table(path))
-    return path
+    before, table = version_of(path), migrate_table(path)
+    target = out or path
+    digest = write(target, table) if (before, target) != (SCHEMA_VERSION, path) else sha256(path)
+    return MigrateResult(table=target, sha256=digest, before=before, now=SCHEMA_VERSION)
 
 
-def _agreement(errors: Errors) -> Agreement:
-    return Agreement(
-        mape=errors.mape, maximum=errors.maximum, bias=errors.bias, spearman=errors.spearman
-    )
+def export(workdir: Path, lut: str | None, out: Path, what: What, form: FileForm) -> ExportedTable:
+    """Write a part of a table for a spreadsheet or another program.
+
+    Args:
+        workdir: the workspace.
+        lut: the table.
+        out: the file to write.
+        what: `layers`: each option of each decision; `blocks`; `networks`: those that calibrate.
+        form: `csv` with a header, or `json`, a list of objects with the same names.
+
+    Raises:
+        BadInput: no such table, or an unknown part or form.
+    """
+    if what not in PARTS:
+        raise BadInput(f"unknown part {what!r} of a table", f"choose one of {', '.join(PARTS)}")
+    if form not in FORMS:
+        raise BadInput(f"unknown file format {form!r}", f"choose one of {', '.join(FORMS)}")
+    table = read(Workspace(workdir).find_table(lut))
+    rows = PARTS[what](table)
+    files.write_text(out, FORMS[form](rows))
+    return ExportedTable(out=out, rows=len(rows))
 
 
 def _conditions(table: LatencyTable) -> dict[str, str]:

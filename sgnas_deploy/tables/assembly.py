@@ -10,6 +10,8 @@ from sgnas_deploy import __version__, spaces
 from sgnas_deploy.blocks import macs
 from sgnas_deploy.tables.format import (
     BlockEntry,
+    Estimate,
+    Estimation,
     FormTrial,
     LatencyTable,
     NetworkEntry,
@@ -20,7 +22,7 @@ from sgnas_deploy.tables.measuring import Sitting
 from sgnas_deploy.tables.noise import noise_warnings
 from sgnas_deploy.tables.plans import Quality
 from sgnas_deploy.tables.predictor import predictor
-from sgnas_deploy.tables.statistics import spans
+from sgnas_deploy.tables.statistics import block_cost_s, spans
 from sgnas_profilers.transports import Hello
 
 
@@ -42,6 +44,12 @@ def assemble(
         BadInput: the numbers allow no prediction.
     """
     job = sitting.job
+    blocks = _blocks(sitting, precision)
+    estimates: dict[str, Estimate] = {}
+    estimation: Estimation | None = None
+    if job.partial is not None:
+        times_s = {key: block_cost_s(e.samples_s, job.statistic) for key, e in blocks.items()}
+        estimates, estimation = job.partial.estimates(times_s)
     table = LatencyTable(
         space=job.space.id,
         device=device,
@@ -61,7 +69,9 @@ def assemble(
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         command=command,
         tool_version=__version__,
-        blocks=_blocks(sitting, precision),
+        blocks=blocks,
+        estimates=estimates,
+        estimation=estimation,
         networks=_networks(sitting),
         form_trials=_trials(sitting),
     )
@@ -71,7 +81,10 @@ def assemble(
 
 def _blocks(sitting: Sitting, precision: str) -> dict[str, BlockEntry]:
     found: dict[str, BlockEntry] = {}
+    measured = set(sitting.keys)
     for block in spaces.all_blocks(sitting.job.space):
+        if block.key not in measured:
+            continue
         records = sitting.block_records(block.key)
         found[block.key] = BlockEntry(
             samples_s=tuple(record.samples_s for record in records),
@@ -108,8 +121,7 @@ def _trials(sitting: Sitting) -> tuple[FormTrial, ...]:
 
 
 def _states(sitting: Sitting) -> list[Mapping[str, float | str]]:
-    blocks = spaces.all_blocks(sitting.job.space)
     return [
-        *(record.state for block in blocks for record in sitting.block_records(block.key)),
+        *(record.state for key in sitting.keys for record in sitting.block_records(key)),
         *(record.state for net in sitting.networks for record in sitting.network_records(net)),
     ]

@@ -26,8 +26,7 @@ def calibration_networks(space: Space, costs: Costs, count: int, seed: int) -> t
         count: how many, 4 or more.
         seed: of the random networks that are chosen from.
     """
-    cheapest = tuple(int(c.argmin()) for c in costs.options)
-    dearest = tuple(int(c.argmax()) for c in costs.options)
+    cheapest, dearest = costs.extremes
     inner = np.linspace(0.06, 0.94, count - 2)
     chosen = stratified(space, costs, inner, seed, exclude={cheapest, dearest})
     return (cheapest, *chosen, dearest)
@@ -66,7 +65,13 @@ def stratified(
 
 
 def _pool(space: Space, costs: Costs, rng: np.random.Generator, size: int) -> list[Options]:
-    """Random networks, half of them mixed with an extreme one, which samples alone rarely reach."""
+    """Random networks, half of them mixed with an extreme one, which samples alone rarely reach.
+
+    All networks, where a space lists them: mixtures might be none.
+    """
+    networks = space.networks()
+    if networks is not None:
+        return [tuple(options) for options in rng.permutation(networks).tolist()]
     found: list[Options] = []
     for i in range(size):
         sample = space.sample(rng)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -23,7 +24,13 @@ CHECKSUM: Final = "content_sha256"
 DIGITS: Final = 10
 """Decimal places of seconds in a file: a tenth of a nanosecond."""
 
-MIGRATIONS: Final[dict[int, Callable[[Raw], Raw]]] = {}
+
+def _to_2(raw: Raw) -> Raw:
+    """Every block of a version 1 table was measured."""
+    return {**raw, "estimates": {}, "estimation": None}
+
+
+MIGRATIONS: Final[dict[int, Callable[[Raw], Raw]]] = {1: _to_2}
 """`MIGRATIONS[n]` makes a version n file's content (without checksum) that of version n + 1."""
 
 
@@ -38,7 +45,7 @@ def encode(table: LatencyTable) -> bytes:
     raw[CHECKSUM] = _checksum(raw)
     lines = []
     for key, value in raw.items():
-        if isinstance(value, dict) and key == "blocks":
+        if isinstance(value, dict) and value and key in ("blocks", "estimates"):
             inner = ",\n".join(f" {_compact(k)}:{_compact(v)}" for k, v in value.items())
             lines.append(f"{_compact(key)}:{{\n{inner}\n}}")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
@@ -71,7 +78,7 @@ def read(path: Path) -> LatencyTable:
     if version < SCHEMA_VERSION:
         raise BadInput(
             f"{path} is a latency table of the old version {version}, this is {SCHEMA_VERSION}",
-            "bring it up to date with sgnas_deploy.pipeline.lut.migrate, or run: sgnas profile",
+            f"bring it up to date with: sgnas lut migrate {shlex.quote(str(path))}",
         )
     return _validate(path, raw)
 
@@ -91,6 +98,16 @@ def migrate(path: Path) -> LatencyTable:
             )
         raw = {**MIGRATIONS[version](raw), "schema_version": version + 1}
     return _validate(path, raw)
+
+
+def version_of(path: Path) -> int:
+    """Version of a table's file, which may be an old one.
+
+    Raises:
+        BadInput: missing, damaged, no table, or newer than this.
+    """
+    version: int = _load(path)["schema_version"]
+    return version
 
 
 def sha256(path: Path) -> str:

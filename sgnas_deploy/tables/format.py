@@ -1,7 +1,9 @@
 """The latency table: raw samples of every block of a space, and of a few whole networks.
 
-Nothing derived is stored: costs, the fit and its margin are computed when a table is used, so a
-better estimator needs no new measurement.
+Nothing is stored that follows from the samples: costs, the fit and its margin are computed when a
+table is used, so a better estimator needs no new measurement. The one exception are blocks that
+were not measured (`--max-blocks`, `--transfer-from`): their costs stand in the table, marked as
+estimates, with their error and with how they came about.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from sgnas_deploy.tables.plans import Quality
 from sgnas_deploy.tables.statistics import DEFAULT_STATISTIC, Statistic
 from sgnas_profilers.timing import TimingPlan
 
-# History: 1 - first version.
-SCHEMA_VERSION: Final = 1
+# History: 1 - first version. 2 - `estimates` and `estimation`: blocks that were not measured.
+SCHEMA_VERSION: Final = 2
 
 KIND: Final = "sgnas-latency-table"
 MIN_NETWORKS: Final = 4
@@ -80,14 +82,54 @@ class BlockEntry(_Strict):
     samples_s: tuple[Samples, ...] = Field(min_length=1)
     inner_loops: tuple[Count, ...]
     warmup_runs: tuple[int, ...]
-    weight_bytes: Count
-    macs: Count
+    weight_bytes: int = Field(ge=0)
+    macs: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _aligned(self) -> BlockEntry:
         if not len(self.samples_s) == len(self.inner_loops) == len(self.warmup_runs):
             raise ValueError("samples_s, inner_loops and warmup_runs differ in length")
         return self
+
+
+@final
+class Estimate(_Strict):
+    """Cost of a block that was not measured.
+
+    Attributes:
+        cost_s: seconds a run.
+        error: standard deviation of its relative error, as cross-validation says it.
+    """
+
+    cost_s: Seconds
+    error: float = Field(ge=0, lt=10)
+
+
+@final
+class Source(_Strict):
+    """A table that another was predicted from."""
+
+    table: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@final
+class Estimation(_Strict):
+    """Where estimates come from.
+
+    Attributes:
+        method: `features`: from measured blocks alike; `transfer`: from tables of other devices.
+        sources: the tables that were used, of those that were offered.
+        measured: how many measured blocks the estimates rest on.
+        error: root mean square relative error of measured blocks, each predicted without itself.
+        largest: the largest of these errors.
+    """
+
+    method: Literal["features", "transfer"]
+    sources: tuple[Source, ...] = ()
+    measured: Count
+    error: float = Field(ge=0, lt=10)
+    largest: float = Field(ge=0)
 
 
 @final
@@ -146,13 +188,15 @@ class LatencyTable(_Strict):
         command: the command that measures such a table.
         tool_version: version of sgnas-deploy.
         warnings: what was found wrong with the measurement.
-        blocks: by key; every block of the space.
+        blocks: by key; with the estimates every block of the space.
+        estimates: by key; the blocks that were not measured.
+        estimation: how the estimates came about; None without any.
         networks: the calibration networks.
         form_trials: what `--form auto` saw; empty where the form was named.
     """
 
     kind: Literal["sgnas-latency-table"] = KIND
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     space: str
     device: Name
     backend: Name
@@ -172,7 +216,9 @@ class LatencyTable(_Strict):
     command: str
     tool_version: str
     warnings: tuple[str, ...] = ()
-    blocks: dict[str, BlockEntry]
+    blocks: dict[str, BlockEntry] = Field(min_length=1)
+    estimates: dict[str, Estimate] = Field(default_factory=dict)
+    estimation: Estimation | None = None
     networks: tuple[NetworkEntry, ...] = Field(min_length=MIN_NETWORKS)
     form_trials: tuple[FormTrial, ...] = ()
 
@@ -206,12 +252,17 @@ class LatencyTable(_Strict):
 
     def _check_blocks(self, space: Space) -> None:
         expected = {block.key: block for block in spaces.all_blocks(space)}
-        if missing := [key for key in expected if key not in self.blocks]:
+        known = (*self.blocks, *self.estimates)
+        if missing := [key for key in expected if key not in set(known)]:
             raise ValueError(f"{len(missing)} blocks are missing, the first is {missing[0]}")
-        if foreign := [key for key in self.blocks if key not in expected]:
+        if foreign := [key for key in known if key not in expected]:
             raise ValueError(f"{len(foreign)} blocks are not the space's, such as {foreign[0]!r}")
-        for key, block in expected.items():
-            entry = self.blocks[key]
+        if twice := [key for key in self.estimates if key in self.blocks]:
+            raise ValueError(f"{len(twice)} blocks are measured and estimated, such as {twice[0]}")
+        if bool(self.estimates) != (self.estimation is not None):
+            raise ValueError("estimates and estimation go together")
+        for key, entry in self.blocks.items():
+            block = expected[key]
             if entry.macs != macs(block):
                 raise ValueError(f"macs of {key} are {macs(block)}, not {entry.macs}")
             size = weight_bytes(block, self.precision)

@@ -29,18 +29,22 @@ from sgnas_deploy.tables.journal import (
     Journal,
     NetworkRecord,
 )
-from sgnas_deploy.tables.noise import BLOCK_GAP, NETWORK_GAP
+from sgnas_deploy.tables.noise import BLOCK_GAP, unsteady
+from sgnas_deploy.tables.partial import Partial
 from sgnas_deploy.tables.plans import Effort
 from sgnas_deploy.tables.predictor import costs_of, macs_costs
 from sgnas_deploy.tables.statistics import (
-    LAUNCH_QUANTILE,
     Statistic,
     block_cost_s,
     repeat_gap,
+    spans,
 )
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.timing import TimingPlan
 from sgnas_profilers.transports import Agent, Hello, Measurement, Transport
+
+RETRIES: Final = 3
+"""So often is measured once more what stays noisy."""
 
 FORM_ADVANTAGE: Final = 0.01
 """A graph form must be that much faster than the default to be chosen."""
@@ -130,6 +134,10 @@ class Job:
         effort: how much.
         statistic: what stands for a block.
         seed: of every random order and choice.
+        precision: of the models.
+        backend: what executes them: decides the kind of integers of int8.
+        partial: which blocks are measured and what the others cost; None for all of them.
+        networks: the calibration networks; None to choose them by the first pass.
     """
 
     space: Space
@@ -138,6 +146,10 @@ class Job:
     effort: Effort
     statistic: Statistic
     seed: int
+    precision: str = "fp32"
+    backend: str = "onnxruntime"
+    partial: Partial | None = None
+    networks: tuple[Options, ...] | None = None
 
 
 @final
@@ -174,41 +186,49 @@ class Sitting:
         """Measure all that is missing; returns the graph form."""
         effort = self.job.effort
         form = self.job.form or self._choose_form()
-        keys = list(self._catalogue)
+        keys = self.keys
         for number in range(effort.passes):
             self._pass(f"blocks, pass {number + 1} of {effort.passes}", number, keys, form)
             networks = self.networks
             title = f"networks, launch {number + 1} of {effort.passes}"
             self._launch(title, number, networks, form)
-        again = [key for key in keys if self._block_gap(key) > BLOCK_GAP]
-        self._pass("noisy blocks once more", effort.passes, again, form)
-        unsteady = [
-            options for options in self.networks if self._network_gap(options) > NETWORK_GAP
-        ]
-        self._launch("noisy networks once more", effort.passes, unsteady, form)
+        for round_ in range(RETRIES):
+            number = effort.passes + round_
+            often = "once more" if round_ == 0 else f"once more, {round_ + 1} of {RETRIES}"
+            again = [key for key in keys if self._block_gap(key, number) > BLOCK_GAP]
+            self._pass(f"noisy blocks {often}", number, again, form)
+            again_networks = [o for o in self.networks if self._unsteady(o, number)]
+            self._launch(f"noisy networks {often}", number, again_networks, form)
         return form
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the blocks that are measured."""
+        return tuple(self._catalogue) if self.job.partial is None else self.job.partial.keys
 
     @property
     def networks(self) -> tuple[Options, ...]:
         """The calibration networks; known when the first pass is."""
+        job = self.job
+        if job.networks is not None:
+            return job.networks
         if self._chosen is None:
-            job = self.job
             first = {
                 key: block_cost_s([self._blocks[0, key].samples_s], job.statistic)
-                for key in self._catalogue
+                for key in self.keys
             }
-            costs = costs_of(job.space, first)
+            costs = costs_of(job.space, job.partial.complete(first) if job.partial else first)
             self._chosen = calibration_networks(job.space, costs, job.effort.networks, job.seed)
         return self._chosen
 
     def block_records(self, key: str) -> tuple[BlockRecord, ...]:
         """What is known of a block, in the order of the passes."""
-        found = (self._blocks.get((n, key)) for n in range(self.job.effort.passes + 1))
+        found = (self._blocks.get((n, key)) for n in range(self.job.effort.passes + RETRIES))
         return tuple(record for record in found if record is not None)
 
     def network_records(self, options: Options) -> tuple[NetworkRecord, ...]:
         """What is known of a network, in the order of the launches."""
-        found = (self._networks.get((n, options)) for n in range(self.job.effort.passes + 1))
+        found = (self._networks.get((n, options)) for n in range(self.job.effort.passes + RETRIES))
         return tuple(record for record in found if record is not None)
 
     def form_records(self) -> tuple[FormRecord, ...]:
@@ -221,14 +241,16 @@ class Sitting:
             )
         )
 
-    def _block_gap(self, key: str) -> float:
-        # Of the planned passes only: a run that goes on with another must ask the same question.
-        planned = self.block_records(key)[: self.job.effort.passes]
-        return repeat_gap([block_cost_s([r.samples_s], self.job.statistic) for r in planned])
+    # A run that goes on with another must ask the same question: of what came before a round only.
 
-    def _network_gap(self, options: Options) -> float:
-        planned = self.network_records(options)[: self.job.effort.passes]
-        return repeat_gap([float(np.percentile(r.samples_s, LAUNCH_QUANTILE)) for r in planned])
+    def _block_gap(self, key: str, before: int) -> float:
+        known = (self._blocks.get((number, key)) for number in range(before))
+        samples = [record.samples_s for record in known if record is not None]
+        return repeat_gap([block_cost_s([part], self.job.statistic) for part in samples])
+
+    def _unsteady(self, options: Options, before: int) -> bool:
+        known = (self._networks.get((number, options)) for number in range(before))
+        return unsteady([record.samples_s for record in known if record is not None])
 
     def _pass(self, title: str, number: int, keys: Sequence[str], form: str) -> None:
         missing = [key for key in keys if (number, key) not in self._blocks]
@@ -256,7 +278,7 @@ class Sitting:
             self._bench.process() as agent,
         ):
             for options in missing:
-                model = network_model(self.job.space, options, form, self.job.batch)
+                model = job_model(self.job, options, form)
                 found = agent.measure(model, self.job.effort.network)
                 record = NetworkRecord(options=options, number=number, **_content(found))
                 self._journal.append(record)
@@ -282,7 +304,7 @@ class Sitting:
                 self._bench.process() as agent,
             ):
                 for number, form, options in missing:
-                    model = network_model(job.space, options, form, job.batch)
+                    model = job_model(job, options, form)
                     content = _content(agent.measure(model, plan))
                     record = FormRecord(form=form, options=options, number=number, **content)
                     self._journal.append(record)
@@ -296,7 +318,8 @@ class Sitting:
     def _block_model(self, key: str, form: str) -> bytes:
         found = self._models.get((form, key))
         if found is None:
-            found = emit_block(self._catalogue[key], form, self.job.batch)
+            job = self.job
+            found = emit_block(self._catalogue[key], form, job.batch, job.precision, job.backend)
             if self._models_bytes + len(found) < _CACHE_BYTES:
                 self._models[form, key] = found
                 self._models_bytes += len(found)
@@ -306,9 +329,22 @@ class Sitting:
         return np.random.default_rng([self.job.seed, number, *what.encode()])
 
 
-def network_model(space: Space, options: Options, form: str, batch: int) -> bytes:
+def job_model(job: Job, options: Options, form: str) -> bytes:
+    """A network of a job as it is timed."""
+    return network_model(job.space, options, form, job.batch, job.precision, job.backend)
+
+
+def network_model(
+    space: Space,
+    options: Options,
+    form: str,
+    batch: int,
+    precision: str = "fp32",
+    backend: str = "onnxruntime",
+) -> bytes:
     """A network as it is timed, with arbitrary weights."""
-    return bytes(emit_network(space, options, form, batch).SerializeToString())
+    model = emit_network(space, options, form, batch, precision=precision, backend=backend)
+    return bytes(model.SerializeToString())
 
 
 def choose_form(records: Sequence[FormRecord]) -> tuple[str, dict[str, float]]:
@@ -339,6 +375,20 @@ def choose_form(records: Sequence[FormRecord]) -> tuple[str, dict[str, float]]:
     return (fastest if ratios[fastest] < 1 - FORM_ADVANTAGE else DEFAULT_FORM), ratios
 
 
+@final
+@dataclass(frozen=True)
+class Fresh:
+    """What was measured of networks that are in no table.
+
+    Attributes:
+        samples_s: of each network, the hot runs of each launch, seconds.
+        conditions: what was read of the machine meanwhile, as in a table.
+    """
+
+    samples_s: dict[Options, list[tuple[float, ...]]]
+    conditions: dict[str, str]
+
+
 def measure_networks(
     bench: Bench,
     model: Callable[[Options], bytes],
@@ -347,19 +397,30 @@ def measure_networks(
     plan: TimingPlan,
     seed: int,
     reporter: Reporter,
-) -> dict[Options, list[tuple[float, ...]]]:
-    """Samples of every launch of networks; a launch is one fresh process, in random order."""
+) -> Fresh:
+    """Measure networks by the protocol of a table's calibration networks.
+
+    A launch is one fresh process, in random order; what stays unsteady is measured once more,
+    `RETRIES` times at most.
+    """
     found: dict[Options, list[tuple[float, ...]]] = {options: [] for options in networks}
-    total = launches * len(networks)
-    with stage(reporter, "fresh networks", total, "runs") as progress:
-        for number in range(launches):
-            rng = np.random.default_rng([seed, number])
-            with bench.process() as agent:
-                for options in _shuffled(list(networks), rng):
-                    timing = agent.measure(model(options), plan).timing
-                    found[options].append(tuple(rounded(sample) for sample in timing.samples_s))
-                    progress.advance()
-    return found
+    states: list[Mapping[str, float | str]] = []
+    for number in range(launches + RETRIES):
+        title, wanted = f"fresh networks, launch {number + 1} of {launches}", list(networks)
+        if number >= launches:
+            wanted = [options for options in networks if unsteady(found[options])]
+            title = f"noisy networks once more, {number - launches + 1} of {RETRIES}"
+        if not wanted:
+            break
+        rng = np.random.default_rng([seed, number])
+        with stage(reporter, title, len(wanted), "networks") as progress, bench.process() as agent:
+            for options in _shuffled(wanted, rng):
+                measured = agent.measure(model(options), plan)
+                samples = tuple(rounded(sample) for sample in measured.timing.samples_s)
+                found[options].append(samples)
+                states.append(measured.state)
+                progress.advance()
+    return Fresh(found, spans(states))
 
 
 def _shuffled(items: list[T], rng: np.random.Generator) -> list[T]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 import numpy as np
+import numpy.typing as npt
 
 from sgnas_deploy import spaces
 from sgnas_deploy.blocks import macs
@@ -14,11 +15,17 @@ from sgnas_deploy.errors import BadInput
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.tables.fit import Fit, Model, evaluate, fit
 from sgnas_deploy.tables.format import LatencyTable, weight_bytes
-from sgnas_deploy.tables.margin import UNKNOWN_SELECTION, Margin, margin, selection_bias
+from sgnas_deploy.tables.margin import UNKNOWN_SELECTION, Margin, margin, optimised, selection_bias
 from sgnas_deploy.tables.statistics import Floats, block_cost_s, pooled_percentile_s
+
+Level: TypeAlias = Callable[[Sequence[Sequence[float]], float], float]
+"""From launches (samples of each, seconds) and a percentile to seconds."""
 
 ERROR_WARNING: Final = 0.05
 """A leave-one-out error beyond this is worth a word."""
+
+ONE_SIDED_95: Final = 1.645
+"""Standard deviations that a normally distributed error exceeds upwards with 5 % probability."""
 
 
 @final
@@ -29,10 +36,12 @@ class Costs:
     Attributes:
         options: one array a decision, the cost of each of its options.
         fixed: cost of what every network has (stem and head).
+        networks: the space's networks where not every combination is one, see `Space.networks`.
     """
 
     options: tuple[Floats, ...]
     fixed: float
+    networks: npt.NDArray[np.int64] | None = None
 
     def total(self, options: Sequence[int]) -> float:
         """Cost of a network, the fixed part included."""
@@ -42,10 +51,20 @@ class Costs:
     @property
     def range(self) -> tuple[float, float]:
         """Cost of the cheapest and of the dearest network."""
-        return (
-            self.fixed + sum(float(costs.min()) for costs in self.options),
-            self.fixed + sum(float(costs.max()) for costs in self.options),
-        )
+        cheapest, dearest = self.extremes
+        return self.total(cheapest), self.total(dearest)
+
+    @property
+    def extremes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Options of the cheapest and of the dearest network."""
+        if self.networks is None:
+            return (
+                tuple(int(costs.argmin()) for costs in self.options),
+                tuple(int(costs.argmax()) for costs in self.options),
+            )
+        totals = sum(costs[own] for costs, own in zip(self.options, self.networks.T, strict=True))
+        found = (self.networks[np.argmin(totals)], self.networks[np.argmax(totals)])
+        return tuple(found[0].tolist()), tuple(found[1].tolist())
 
 
 def costs_of(space: Space, by_key: Mapping[str, float]) -> Costs:
@@ -61,6 +80,7 @@ def costs_of(space: Space, by_key: Mapping[str, float]) -> Costs:
             for decision, count in enumerate(space.option_counts)
         ),
         fixed=sum(by_key[block.key] for block in space.fixed_blocks()),
+        networks=space.networks(),
     )
 
 
@@ -139,40 +159,57 @@ class Predictor:
     @property
     def range_s(self) -> tuple[float, float]:
         """Predicted latency of the fastest and of the slowest network."""
-        low, high = Costs(self.option_costs, self.fixed_cost).range
+        networks = spaces.load(self.space).networks()
+        low, high = Costs(self.option_costs, self.fixed_cost, networks).range
         return float(self.latency_s(low)), float(self.latency_s(high))
 
 
 def block_times_s(table: LatencyTable, passes: slice = slice(None)) -> dict[str, float]:
-    """Time of each block by the table's statistic, over all passes or some of them."""
-    return {
+    """Time of each block by the table's statistic, over all passes or some of them.
+
+    Estimated blocks have their estimates.
+    """
+    measured = {
         key: block_cost_s(entry.samples_s[passes], table.statistic)
         for key, entry in table.blocks.items()
     }
+    return {**measured, **{key: found.cost_s for key, found in table.estimates.items()}}
 
 
-def measured_s(table: LatencyTable, percentile: float) -> Floats:
-    """Percentile of each calibration network's samples, all launches together."""
-    return np.array([pooled_percentile_s(n.samples_s, percentile) for n in table.networks])
+def measured_s(
+    table: LatencyTable, percentile: float, level: Level = pooled_percentile_s
+) -> Floats:
+    """Level of each calibration network."""
+    return np.array([level(network.samples_s, percentile) for network in table.networks])
 
 
-def fit_costs(table: LatencyTable, costs: Costs, percentile: float, with_bytes: bool) -> Fit:
+def fit_costs(
+    table: LatencyTable,
+    costs: Costs,
+    percentile: float,
+    with_bytes: bool,
+    level: Level = pooled_percentile_s,
+) -> Fit:
     """Fit g for any costs on the table's calibration networks."""
     space = spaces.load(table.space)
     sizes = bytes_costs(space, table.precision)
     return fit(
         [costs.total(network.options) for network in table.networks],
         [sizes.total(n.options) if with_bytes else 0.0 for n in table.networks],
-        [float(value) for value in measured_s(table, percentile)],
+        [float(value) for value in measured_s(table, percentile, level)],
     )
 
 
-def predictor(table: LatencyTable, percentile: float = 50.0) -> Predictor:
+def predictor(
+    table: LatencyTable, percentile: float = 50.0, level: Level = pooled_percentile_s
+) -> Predictor:
     """Fit a table's predictor.
 
     Args:
         table: the measured table.
         percentile: of a network's hot runs, between 0 and 100 (neither included).
+        level: what a network's launches come to at a percentile: that of all runs together, or
+            that of the best launch.
 
     Raises:
         BadInput: an impossible percentile, or a table whose numbers allow no prediction.
@@ -184,12 +221,13 @@ def predictor(table: LatencyTable, percentile: float = 50.0) -> Predictor:
     space = spaces.load(table.space)
     times = costs_of(space, block_times_s(table))
     sizes = bytes_costs(space, table.precision)
-    found = fit_costs(table, times, percentile, with_bytes=True)
+    found = fit_costs(table, times, percentile, with_bytes=True, level=level)
     costs = Costs(
         options=tuple(
             t + found.s_per_byte * b for t, b in zip(times.options, sizes.options, strict=True)
         ),
         fixed=times.fixed + found.s_per_byte * sizes.fixed,
+        networks=times.networks,
     )
     if float(evaluate(found.coefficients, costs.range[0])) <= 0:
         raise BadInput(
@@ -221,8 +259,25 @@ def predictor(table: LatencyTable, percentile: float = 50.0) -> Predictor:
 
 
 def selection_of(table: LatencyTable, space: Space) -> float:
-    """The table's own estimate of the selection bias, see `margin`."""
-    if min(len(entry.samples_s) for entry in table.blocks.values()) < 2:
-        return UNKNOWN_SELECTION
-    halves = [costs_of(space, block_times_s(table, slice(i, None, 2))) for i in (0, 1)]
-    return selection_bias(halves[0].options, halves[1].options, macs_costs(space).options)
+    """The table's own estimate of the selection bias, see `margin`.
+
+    Noise of measured blocks makes some look cheap. What is estimated is no more often too low than
+    too high, but an optimised network is unlike those that calibrate, so that their residuals do
+    not say how far its estimates are off: their standard deviation is added.
+    """
+    scores = macs_costs(space).options
+    found = UNKNOWN_SELECTION
+    if min(len(entry.samples_s) for entry in table.blocks.values()) >= 2:
+        halves = [costs_of(space, block_times_s(table, slice(i, None, 2))) for i in (0, 1)]
+        found = selection_bias(halves[0].options, halves[1].options, scores, halves[0].networks)
+    if table.estimates:
+        times_s = block_times_s(table)
+        errors_s = dict.fromkeys(times_s, 0.0)
+        errors_s.update({k: (e.cost_s * e.error) ** 2 for k, e in table.estimates.items()})
+        costs, variances = costs_of(space, times_s), costs_of(space, errors_s)
+        spreads = [
+            np.sqrt(variances.total(chosen)) / costs.total(chosen)
+            for chosen in optimised(costs.options, scores, costs.networks)
+        ]
+        found += ONE_SIDED_95 * float(np.mean(spreads)) if spreads else 0.0
+    return found

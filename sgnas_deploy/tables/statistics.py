@@ -42,6 +42,11 @@ def pooled_percentile_s(launches: Sequence[Sequence[float]], percentile: float) 
     return float(np.percentile(np.concatenate([np.asarray(part) for part in launches]), percentile))
 
 
+def best_launch_s(launches: Sequence[Sequence[float]], percentile: float) -> float:
+    """Percentile of the best launch: whatever disturbs a launch only adds time."""
+    return min(float(np.percentile(part, percentile)) for part in launches)
+
+
 def repeat_gap(values: Sequence[float]) -> float:
     """How far the second best of repeated measurements lies above the best, relative.
 

@@ -17,8 +17,9 @@ from sgnas_deploy.tables.format import (
     Plan,
     weight_bytes,
 )
+from sgnas_deploy.tables.partial import Partial
 from sgnas_deploy.tables.plans import EFFORTS
-from sgnas_deploy.tables.predictor import macs_costs
+from sgnas_deploy.tables.predictor import block_times_s, macs_costs
 
 
 def block_s(block: Block) -> float:
@@ -78,4 +79,20 @@ def table(
             )
             for options in chosen
         ),
+    )
+
+
+def part(whole: LatencyTable, count: int) -> LatencyTable:
+    """The table as if only so many blocks had been measured."""
+    partial = Partial(spaces.load(whole.space), count)
+    times_s = block_times_s(whole)
+    estimates, estimation = partial.estimates({key: times_s[key] for key in partial.keys})
+    blocks = {key: entry for key, entry in whole.blocks.items() if key not in estimates}
+    return LatencyTable.model_validate(
+        {
+            **whole.model_dump(),
+            "blocks": blocks,
+            "estimates": estimates,
+            "estimation": estimation,
+        }
     )

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sgnas_deploy import shipped, tables
-from sgnas_deploy.errors import BadInput, EnvironmentProblem, NotBuiltYet
+from sgnas_deploy import shipped, spaces, tables
+from sgnas_deploy.blocks import macs as block_macs
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.pipeline import lut
-from sgnas_deploy.tables.checking import fresh_networks
-from tests.fakes.device import Disturbance, FakeDevice
+from sgnas_deploy.tables.exporting import FileForm
 from tests.tables import synthetic
-from tests.tables.conftest import NOISY, Listener, Profiled
+from tests.tables.conftest import Profiled
 
+OLD = Path(__file__).parent / "old"
 NAME = "tiny--cpu--onnxruntime-fp32-b1-t1"
 
 
@@ -63,70 +67,6 @@ def test_every_shipped_table_can_be_used() -> None:
         table = tables.read(path)
         assert path.name == f"{table.name}.json"
         assert tables.predictor(table).margin < 0.25
-
-
-# --- check
-
-
-def test_check_of_a_good_table_passes(profiled: Profiled, listener: Listener) -> None:
-    device = FakeDevice(disturbance=NOISY, seed=9)
-    request = lut.CheckRequest(workdir=profiled.workdir, networks=12)
-    found = lut.check(request, listener, device)
-    assert found.passed
-    assert found.networks == len(found.points) == 12
-    assert found.table.mape < 0.02
-    assert found.table.spearman > 0.97
-    assert found.table.mape < found.macs.mape < found.constant.mape
-    assert found.constant.spearman == 0
-    assert 0 < found.repeat.mape < 0.02
-    measured = [m for _, m in found.points]
-    low, high = profiled.result.fastest_s, profiled.result.slowest_s
-    assert min(measured) < low + 0.15 * (high - low)
-    assert max(measured) > low + 0.85 * (high - low)
-
-
-def test_check_of_a_device_that_became_slower_fails(profiled: Profiled, listener: Listener) -> None:
-    slow = FakeDevice(disturbance=Disturbance(throttle_after_s=0.0, throttle_factor=1.5))
-    request = lut.CheckRequest(workdir=profiled.workdir, lut=NAME, networks=4)
-    found = lut.check(request, listener, slow)
-    assert not found.passed
-    assert found.table.bias == pytest.approx(-1 / 3, abs=0.03)
-
-
-def test_check_never_uses_calibration_networks(profiled: Profiled) -> None:
-    table = profiled.table
-    found = fresh_networks(table, 60, seed=1)
-    assert len(set(found)) == 60
-    assert not set(found) & {network.options for network in table.networks}
-    assert found == fresh_networks(table, 60, seed=1)
-
-
-@pytest.mark.parametrize(
-    ("device", "named"),
-    [
-        (FakeDevice(machine={"cpu": "other", "kernel": "1"}), "cpu (fake then, other now)"),
-        (FakeDevice(settings={"runtime": "fake", "spin": "0"}), "spin (nothing then, 0 now)"),
-    ],
-)
-def test_check_on_another_machine_is_refused(
-    profiled: Profiled, device: FakeDevice, named: str
-) -> None:
-    with pytest.raises(EnvironmentProblem) as caught:
-        lut.check(lut.CheckRequest(workdir=profiled.workdir, networks=2), Listener(), device)
-    assert named.replace("nothing", "(nothing)") in caught.value.message
-
-
-def test_check_refuses_what_cannot_be(workdir: Path) -> None:
-    with pytest.raises(BadInput, match="--networks"):
-        lut.check(lut.CheckRequest(workdir=workdir, networks=1), Listener(), FakeDevice())
-    with pytest.raises(BadInput, match="percentile"):
-        lut.check(lut.CheckRequest(workdir=workdir, percentile=0), Listener(), FakeDevice())
-    gpu = synthetic.table().model_copy(update={"device": "gpu", "backend": "tensorrt"})
-    tables.write(workdir / "luts" / f"{gpu.name}.json", gpu)
-    with pytest.raises(BadInput, match="more than one"):
-        lut.check(lut.CheckRequest(workdir=workdir), Listener())
-    with pytest.raises(NotBuiltYet, match="gpu"):
-        lut.check(lut.CheckRequest(workdir=workdir, lut=gpu.name), Listener())
 
 
 # --- diff
@@ -221,14 +161,103 @@ def test_merge_refuses_one_table_and_the_same_twice(workdir: Path) -> None:
         lut.merge(workdir, (NAME, str(workdir / "copy.json")), workdir / "out.json")
 
 
+def test_merge_refuses_estimates(workdir: Path) -> None:
+    tables.write(workdir / "b.json", synthetic.part(synthetic.table(seed=3), 100))
+    with pytest.raises(BadInput, match="not measured"):
+        lut.merge(workdir, (NAME, str(workdir / "b.json")), workdir / "out.json")
+
+
+def test_estimates_are_summarised_and_not_compared(workdir: Path) -> None:
+    path = workdir / "b.json"
+    tables.write(path, synthetic.part(synthetic.table(seed=3), 100))
+    (found,) = lut.show(workdir, str(path)).tables
+    assert (found.blocks, found.estimated, found.estimate_method) == (100, 400, "features")
+    assert found.estimate_error is not None
+    assert 0 < found.estimate_error < 0.1
+    compared = lut.diff(workdir, NAME, str(path))
+    assert (compared.common, compared.only_first, compared.only_second) == (100, 400, 0)
+
+
 # --- migrate
 
 
 def test_migrate_of_a_present_table_changes_nothing(workdir: Path) -> None:
     path = workdir / "luts" / f"{NAME}.json"
     before = path.read_bytes()
-    assert lut.migrate(workdir, NAME) == path
+    found = lut.migrate(workdir, NAME)
+    assert (found.table, found.before, found.now) == (path, 2, 2)
+    assert found.sha256 == tables.sha256(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("out", [None, "new.json"])
+def test_migrate_of_an_old_table(workdir: Path, out: str | None) -> None:
+    path = workdir / "luts" / "old.json"
+    shutil.copy(OLD / "v1.json", path)
+    target = workdir / out if out else None
+    found = lut.migrate(workdir, "old", target)
+    assert (found.table, found.before, found.now) == (target or path, 1, 2)
+    assert found.sha256 == tables.sha256(found.table)
+    table = tables.read(found.table)
+    assert (len(table.blocks), table.estimates, table.estimation) == (500, {}, None)
+    if target:
+        assert path.read_bytes() == (OLD / "v1.json").read_bytes()
+
+
+# --- export
+
+
+def rows(text: str, form: str) -> list[dict[str, str]]:
+    if form == "csv":
+        return list(csv.DictReader(io.StringIO(text)))
+    return [{k: str(v) for k, v in row.items()} for row in json.loads(text)]
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_export_of_layers_adds_up_to_the_prediction(workdir: Path, form: FileForm) -> None:
+    out = workdir / "deep" / "costs"
+    result = lut.export(workdir, NAME, out, "layers", form)
+    found = rows(out.read_text(), form)
+    space = spaces.load("tiny")
+    assert result.rows == len(found) == 1 + sum(space.option_counts)
+    cost_s = {(int(r["decision"]), int(r["option"])): float(r["cost_s"]) for r in found}
+    options = space.sample(np.random.default_rng(0))
+    total = cost_s[-1, 0] + sum(cost_s[pair] for pair in enumerate(options))
+    predictor = tables.predictor(synthetic.table())
+    assert float(predictor.latency_s(total)) == pytest.approx(predictor.predict_s(options))
+    macs = sum(int(r["macs"]) for r in found if (int(r["decision"]), int(r["option"])) == (-1, 0))
+    assert macs == sum(block_macs(block) for block in space.fixed_blocks())
+
+
+def test_export_of_blocks_marks_estimates(workdir: Path) -> None:
+    part = synthetic.part(synthetic.table(), 100)
+    tables.write(workdir / "part.json", part)
+    lut.export(workdir, str(workdir / "part.json"), workdir / "b.csv", "blocks", "csv")
+    found = {row["block"]: row for row in rows((workdir / "b.csv").read_text(), "csv")}
+    assert len(found) == 500
+    for key, row in found.items():
+        assert (row["measured"] == "1") == (key in part.blocks)
+        assert (float(row["error"]) > 0) == (key in part.estimates)
+        if key in part.estimates:
+            assert float(row["time_s"]) == part.estimates[key].cost_s
+
+
+def test_export_of_networks(workdir: Path) -> None:
+    lut.export(workdir, NAME, workdir / "n.json", "networks", "json")
+    found = json.loads((workdir / "n.json").read_text())
+    assert len(found) == 9
+    for row, network in zip(found, synthetic.table().networks, strict=True):
+        assert row["options"] == " ".join(map(str, network.options))
+        assert row["low_s"] < row["median_s"]
+        assert row["predicted_median_s"] == pytest.approx(row["median_s"], rel=0.05)
+
+
+def test_export_refuses_the_unknown(workdir: Path) -> None:
+    with pytest.raises(BadInput, match="part"):
+        lut.export(workdir, NAME, workdir / "x", "all", "csv")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="format"):
+        lut.export(workdir, NAME, workdir / "x", "blocks", "xml")  # type: ignore[arg-type]
+    assert not (workdir / "x").exists()
 
 
 def test_results_are_json(workdir: Path, profiled: Profiled) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from sgnas_deploy import devices, spaces, tables
 from sgnas_deploy.emitter import emit_block, emit_network
-from sgnas_deploy.errors import BadInput, EnvironmentProblem, NotBuiltYet, SgnasError
+from sgnas_deploy.errors import BadInput, EnvironmentProblem, SgnasError
 from sgnas_deploy.pipeline.profile import ProfileRequest, ProfileResult, profile
 from sgnas_deploy.tables.predictor import macs_costs
 from sgnas_deploy.workspace import Workspace
@@ -67,7 +67,7 @@ def test_the_table_says_how_it_was_made(profiled: Profiled) -> None:
         "sgnas profile --device cpu --space tiny --backend onnxruntime --precision fp32 "
         "--batch 1 --threads 1 --form auto --quality quick"
     )
-    assert all(len(entry.samples_s) in (2, 3) for entry in table.blocks.values())
+    assert all(len(entry.samples_s) in range(2, 6) for entry in table.blocks.values())
     assert len(table.networks) == 8
     assert {trial.form for trial in table.form_trials} == {"concat", "sum", "padded", "split"}
 
@@ -138,8 +138,9 @@ def test_noise_is_measured_once_more_and_then_reported(tmp_path: Path, listener:
     result = profile(request(tmp_path), listener, loud)
     table = tables.read(result.table)
     passes = Counter(len(entry.samples_s) for entry in table.blocks.values())
-    assert set(passes) <= {2, 3}
-    assert passes[3] > 20
+    assert set(passes) <= {2, 3, 4, 5}
+    assert min(passes[3], passes[4]) > 20
+    assert result.too_noisy
     assert any("stayed noisy" in text for text in result.warnings)
 
 
@@ -323,25 +324,25 @@ def test_space_defaults_to_imagenet_and_then_to_the_workspace(tmp_path: Path) ->
 def test_registered_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     devices.register("laptop", None, "null", None, "")
-    devices.register("board", "me@board", None, None, "")
+    devices.register("board", "me@board", "null", None, "")
     interrupted(tmp_path / "w", count=1, device="laptop")
     (journal,) = (tmp_path / "w" / "luts").glob("*.jsonl")
     assert journal.name.startswith("tiny--laptop--null-fp32-b1-t1")
-    with pytest.raises(NotBuiltYet, match="SSH"):
-        profile(request(tmp_path / "w", device="board"), Listener(), FakeDevice())
+    journal.unlink()
+    interrupted(tmp_path / "w", count=1, device="board")
+    (journal,) = (tmp_path / "w" / "luts").glob("*.jsonl")
+    assert journal.name.startswith("tiny--board--null-fp32-b1-t1")
+    assert '"host":"me@board"' in journal.read_text(), "two boards are not mixed"
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
         ({"device": "toaster"}, BadInput, "sgnas devices list"),
-        ({"device": "gpu"}, NotBuiltYet, "not built yet"),
-        ({"device": "jetson"}, NotBuiltYet, "not built yet"),
-        ({"host": "me@there"}, NotBuiltYet, "SSH"),
-        ({"backend": "tensorrt"}, NotBuiltYet, "onnxruntime|null"),
+        ({"device": "jetson"}, BadInput, "this machine is no Jetson"),
+        ({"host": "me@there"}, BadInput, "it is not on another host"),
+        ({"host": "-oX=y"}, BadInput, "is no host"),
         ({"backend": "abacus"}, BadInput, "unknown backend"),
-        ({"precision": "fp16"}, NotBuiltYet, "fp16"),
-        ({"precision": "int8"}, NotBuiltYet, "int8"),
         ({"precision": "fp7"}, BadInput, "fp7"),
         ({"quality": "best"}, BadInput, "quick, normal, careful"),
         ({"batch": 0}, BadInput, "--batch"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,10 @@ from tests.tables import synthetic
 
 FILE = tables.encode(synthetic.table())
 RAW: dict[str, Any] = json.loads(FILE)
-SCHEMA = Path(__file__).parents[2] / "lut_data/schema/latency-table.v1.json"
+PART = synthetic.part(synthetic.table(), 120)
+FILES = {FILE: synthetic.table(), tables.encode(PART): PART}
+OLD = Path(__file__).parent / "old"
+SCHEMA = Path(__file__).parents[2] / "lut_data/schema/latency-table.v2.json"
 
 positive = st.floats(1e-9, 10.0)
 texts = st.dictionaries(st.text(max_size=8), st.text(max_size=12), max_size=3)
@@ -86,21 +90,22 @@ def test_round_trip(
 )
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_means_the_same(tmp_path: Path, data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(FILE) - 1))
+    whole = data.draw(st.sampled_from(list(FILES)))
+    at = data.draw(st.integers(0, len(whole) - 1))
     kind = data.draw(st.sampled_from(["change", "insert", "delete", "cut", "double"]))
     byte = bytes([data.draw(st.integers(0, 255))])
     length = data.draw(st.integers(1, 60))
     mutated = {
-        "change": FILE[:at] + byte + FILE[at + 1 :],
-        "insert": FILE[:at] + byte + FILE[at:],
-        "delete": FILE[:at] + FILE[at + length :],
-        "cut": FILE[:at],
-        "double": FILE[: at + length] + FILE[at:],
+        "change": whole[:at] + byte + whole[at + 1 :],
+        "insert": whole[:at] + byte + whole[at:],
+        "delete": whole[:at] + whole[at + length :],
+        "cut": whole[:at],
+        "double": whole[: at + length] + whole[at:],
     }[kind]
     path = tmp_path / "t.json"
     path.write_bytes(mutated)
     found = read_or_refused(path)
-    assert found is None or found == synthetic.table()
+    assert found is None or found == FILES[whole]
 
 
 VALUES = st.one_of(
@@ -122,7 +127,7 @@ VALUES = st.one_of(
 @given(data=st.data())
 def test_a_forged_value_is_refused_or_valid(tmp_path: Path, data: st.DataObject) -> None:
     """The checksum is right, the value is anything: only what the format allows gets through."""
-    raw = copy.deepcopy(RAW)
+    raw = json.loads(data.draw(st.sampled_from(list(FILES))))
     node: Any = raw
     while True:
         step = data.draw(
@@ -148,6 +153,11 @@ def test_a_forged_value_is_refused_or_valid(tmp_path: Path, data: st.DataObject)
         assert written[name] == value
     for entry in found.blocks.values():
         assert all(0 < s < 3600 for part in entry.samples_s for s in part)
+    for estimate in found.estimates.values():
+        assert 0 < estimate.cost_s < 3600
+    # Whatever is accepted can be used, or says why not.
+    with contextlib.suppress(BadInput):
+        assert np.isfinite(tables.predictor(found).range_s).all()
 
 
 def test_an_edited_number_is_noticed(tmp_path: Path) -> None:
@@ -179,6 +189,27 @@ def _entry(**changes: object) -> dict[str, Any]:
     return raw
 
 
+def _estimates(count: int = 500) -> dict[str, Any]:
+    """Estimates of the last blocks."""
+    found = {key: {"cost_s": 1e-5, "error": 0.1} for key in list(RAW["blocks"])[-count:]}
+    return found if count < 500 else {k: found[k] for k in list(found)[100:]}
+
+
+def _estimated(**changes: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(RAW)
+    raw["estimates"] = _estimates()
+    raw["estimation"] = {
+        "method": "features",
+        "sources": [],
+        "measured": 100,
+        "error": 0.1,
+        "largest": 0.2,
+    }
+    for key in raw["estimates"]:
+        del raw["blocks"][key]
+    return {**raw, **changes}
+
+
 def _twice() -> dict[str, Any]:
     raw = copy.deepcopy(RAW)
     raw["networks"].append(raw["networks"][0])
@@ -208,6 +239,13 @@ def _twice() -> dict[str, Any]:
         (_entry(samples_s=[]), "at least 1"),
         (_entry(samples_s=[[1.0]]), "differ in length"),
         (_twice(), "stands twice"),
+        (_set("blocks", {}), "at least 1"),
+        (_set("estimates", _estimates(1)), "measured and estimated"),
+        (_estimated(estimation=None), "go together"),
+        ({**_estimated(), "estimates": {}}, "missing"),
+        (_estimated(estimates={**_estimates(), "x": {"cost_s": 1.0, "error": 0.1}}), "not the"),
+        (_estimated(estimates={k: {**v, "cost_s": 0.0} for k, v in _estimates().items()}), "0"),
+        (_estimated(estimates={k: {**v, "error": -1.0} for k, v in _estimates().items()}), "0"),
     ],
 )
 def test_what_is_not_consistent_is_refused(tmp_path: Path, raw: dict[str, Any], said: str) -> None:
@@ -248,7 +286,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_asks_for_an_upgrade(tmp_path: Path) -> None:
-    path = save(tmp_path, _set("schema_version", 2))
+    path = save(tmp_path, _set("schema_version", 3))
     for function in (tables.read, tables.migrate):
         with pytest.raises(BadInput, match="newer") as caught:
             function(path)
@@ -258,19 +296,38 @@ def test_a_newer_version_asks_for_an_upgrade(tmp_path: Path) -> None:
 def test_an_older_version_names_the_migration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(BadInput, match="old version 1") as caught:
+        codec.read(OLD / "v1.json")
+    assert caught.value.cure == f"bring it up to date with: sgnas lut migrate {OLD / 'v1.json'}"
     path = tmp_path / "t.json"
     tables.write(path, synthetic.table())
-    monkeypatch.setattr(codec, "SCHEMA_VERSION", 3)
-    with pytest.raises(BadInput, match="old version 1") as caught:
-        codec.read(path)
-    assert "pipeline.lut.migrate" in (caught.value.cure or "")
+    monkeypatch.setattr(codec, "SCHEMA_VERSION", 4)
     with pytest.raises(BadInput, match="nothing leads on"):
         codec.migrate(path)
 
 
+@pytest.mark.parametrize("path", sorted(OLD.glob("v*.json")), ids=lambda path: path.stem)
+def test_a_real_file_of_every_old_version_can_be_migrated(path: Path) -> None:
+    raw = json.loads(path.read_text())
+    table = codec.migrate(path)
+    assert codec.version_of(path) == raw["schema_version"]
+    assert f"v{raw['schema_version']}" == path.stem
+    assert table.created == raw["created"]
+    for key, entry in table.blocks.items():
+        assert [list(part) for part in entry.samples_s] == raw["blocks"][key]["samples_s"]
+    assert [list(n.options) for n in table.networks] == [n["options"] for n in raw["networks"]]
+    assert tables.predictor(table).margin < 0.25
+
+
+def test_there_is_a_file_and_a_schema_of_every_old_version() -> None:
+    for version in range(1, tables.SCHEMA_VERSION):
+        assert (OLD / f"v{version}.json").is_file()
+        assert (SCHEMA.parent / f"latency-table.v{version}.json").is_file()
+        assert version in codec.MIGRATIONS
+
+
 def test_migrations_are_chained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "t.json"
-    tables.write(path, synthetic.table())
+    path = save(tmp_path, _set("schema_version", 1))
     seen: list[int] = []
 
     def step(raw: dict[str, Any]) -> dict[str, Any]:
