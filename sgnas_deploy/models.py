@@ -8,7 +8,7 @@ that another tool could stumble over.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ from sgnas_deploy.data import Preprocessing
 from sgnas_deploy.errors import BadInput
 
 SCHEMA_VERSION: Final = 1
+
+Batch: TypeAlias = int | Literal["dynamic"]
+"""Images a run: a number, or any number of them."""
 
 
 class ModelFile(files.FrozenModel):
@@ -52,21 +55,82 @@ class ModelFile(files.FrozenModel):
     images: int
 
 
+class Checks(files.FrozenModel):
+    """How an exported network compares with the same network in single precision.
+
+    Attributes:
+        images: how many were compared on.
+        source: which images those are.
+        of: `artefact`, or `source` where the artefact cannot run on the machine that exported
+            it, and the ONNX file that it was built from was compared instead.
+        max_abs: largest absolute difference of a logit.
+        limit: the largest difference that was allowed.
+        cosine: smallest cosine of the angle between the logits of an image in both precisions.
+        cosine_limit: the smallest that was allowed.
+        agreement: share of the images whose class is the same in both precisions.
+        accuracy: top-1 of the exported network; None where the images have no labels.
+        accuracy_fp32: top-1 of the network in single precision on the same images.
+        max_drop: the largest loss of accuracy (without labels: of agreement) that was allowed.
+    """
+
+    images: int
+    source: str
+    of: Literal["artefact", "source"] = "artefact"
+    max_abs: float
+    limit: float
+    cosine: float
+    cosine_limit: float
+    agreement: float
+    accuracy: float | None = None
+    accuracy_fp32: float | None = None
+    max_drop: float
+
+    @property
+    def drop(self) -> float:
+        """Accuracy lost; where the images have no labels, the share of changed answers."""
+        if self.accuracy is None or self.accuracy_fp32 is None:
+            return 1 - self.agreement
+        return self.accuracy_fp32 - self.accuracy
+
+
+class Calibration(files.FrozenModel):
+    """What the ranges of an int8 network were taken from.
+
+    Attributes:
+        data: what the user called the images.
+        data_fingerprint: SHA-256 of their content or listing.
+        images: how many were looked at.
+        seed: which ones.
+        method: how a range follows from the values.
+    """
+
+    data: str
+    data_fingerprint: str
+    images: int
+    seed: int
+    method: str
+
+
 class ExportFile(files.FrozenModel):
-    """What stands beside an exported file.
+    """What stands beside an exported file: its manifest.
 
     Attributes:
         name: its name in the workspace.
         format: `onnx`, ...
         precision: `fp32`, ...
         form: graph form of the table that the architecture came from.
-        batch: batch size.
+        batch: images a run, or `dynamic`.
         opset: ONNX operator set.
         artefact_sha256: the exported file.
         artefact_bytes: its size.
         parity_max_abs: largest absolute difference of a logit to the PyTorch network.
         parity_limit: the largest difference that was allowed.
         model: the trained model that it was made from.
+        runtime: what the artefact is bound to (flavour, version, device, ...), empty where it
+            runs anywhere.
+        source_sha256: the ONNX file that it was built from, None for ONNX itself.
+        checks: the comparison in full; None in files of older versions.
+        calibration: where the ranges of an int8 network come from.
     """
 
     kind: Literal["sgnas-export"] = "sgnas-export"
@@ -75,13 +139,17 @@ class ExportFile(files.FrozenModel):
     format: str
     precision: str
     form: str
-    batch: int
+    batch: Batch
     opset: int
     artefact_sha256: str
     artefact_bytes: int
     parity_max_abs: float
     parity_limit: float
     model: ModelFile
+    runtime: dict[str, str] = Field(default_factory=dict)
+    source_sha256: str | None = None
+    checks: Checks | None = None
+    calibration: Calibration | None = None
 
 
 def read_model_file(weights: Path) -> ModelFile:

@@ -8,7 +8,7 @@ exporter would take hours, and would not say exactly which graph comes out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn, final
+from typing import Final, Literal, NoReturn, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ OPSET: Final = 17
 """Has HardSwish (14), and is read by every runtime of interest (TensorRT 8.5 and later)."""
 IR_VERSION: Final = 8
 """The file version of opset 17's own release; old devices refuse newer ones."""
+
+Batch: TypeAlias = int | Literal["dynamic"]
+"""Size of the batch axis; `dynamic` leaves it open."""
 
 
 def _unreachable(value: NoReturn) -> NoReturn:
@@ -41,11 +44,11 @@ class Graph:
 
     Args:
         name: of the graph.
-        batch: size of the batch axis.
+        batch: size of the batch axis, or `dynamic`.
         weights: where convolutions get their weights from.
     """
 
-    def __init__(self, name: str, batch: int, weights: Weights) -> None:
+    def __init__(self, name: str, batch: Batch, weights: Weights) -> None:
         self._batch = batch
         self._weights = weights
         self._graph = onnx.GraphProto(name=name)
@@ -164,6 +167,22 @@ class Graph:
         """Mean over height and width, which stay as axes of length 1."""
         return self._node("GlobalAveragePool", name, [x])
 
+    def average_around(self, name: str, x: str, side: int) -> str:
+        """Mean of a window around each pixel; what lies outside the map does not count."""
+        return self._node(
+            "AveragePool",
+            name,
+            [x],
+            kernel_shape=[side] * 2,
+            pads=[side // 2] * 4,
+            strides=[1, 1],
+            count_include_pad=0,
+        )
+
+    def halved(self, name: str, x: str) -> str:
+        """Mean of each 2x2 pixels; height and width are halved."""
+        return self._node("AveragePool", name, [x], kernel_shape=[2, 2], strides=[2, 2])
+
     def flatten(self, name: str, x: str) -> str:
         """(batch, channels, 1, 1) to (batch, channels)."""
         return self._node("Flatten", name, [x], axis=1)
@@ -185,7 +204,11 @@ class Graph:
         info.name = name
         tensor = info.type.tensor_type
         tensor.elem_type = onnx.TensorProto.FLOAT
-        for size in (self._batch, *shape):
+        if self._batch == "dynamic":
+            tensor.shape.dim.add(dim_param="batch")
+        else:
+            tensor.shape.dim.add(dim_value=self._batch)
+        for size in shape:
             tensor.shape.dim.add(dim_value=size)
 
     def _initialiser(self, name: str, array: npt.NDArray[np.float32 | np.int64]) -> str:

@@ -10,22 +10,20 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, cast
 
 from sgnas_deploy import files
 from sgnas_deploy.emitter import OPSET
 from sgnas_deploy.emitter.weights import Array, Weights
-from sgnas_deploy.errors import BadInput, NotBuiltYet
-from sgnas_deploy.export.parity import Parity
-from sgnas_deploy.models import ExportFile, ModelFile, sidecar
+from sgnas_deploy.errors import BadInput, EnvironmentProblem
+from sgnas_deploy.export.engines import Wish
+from sgnas_deploy.models import Batch, Calibration, Checks, ExportFile, ModelFile, sidecar
+from sgnas_profilers.transports import OnProgress
 
-SHARED: Final = frozenset({"parity"})
+SHARED: Final = frozenset({"engines", "images", "parity", "trained"})
 """Files of this folder that are no format themselves."""
-
-PLANNED: Final = ("tensorrt",)
-"""Formats of the contract that are not built yet."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +35,46 @@ class Job:
         model: the trained model, as described beside its weights.
         weights: its folded weights.
         form: graph form.
-        batch: size of the batch axis.
+        batch: size of the batch axis, or `dynamic`.
         precision: `fp32`, ...
+        backend: what will execute it: decides the kind of integers of int8.
+        images: what int8 ranges are calibrated on, and what fp16 must be able to hold,
+            (n, channels, height, width) normalised; None where there are none.
+        engine: for the format tensorrt, what engine is wanted and where it is built.
+        on_progress: told how far the build of an engine is.
     """
 
     name: str
     model: ModelFile
     weights: Weights
     form: str
-    batch: int
+    batch: Batch
     precision: str
+    backend: str = "onnxruntime"
+    images: Array | None = None
+    engine: Wish = field(default_factory=Wish)
+    on_progress: OnProgress = None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What a format has built.
+
+    Attributes:
+        data: the file's bytes.
+        runtime: what it is bound to, for its sidecar; empty where it runs anywhere.
+        source: the ONNX file that it was built from; None for ONNX itself.
+        notes: what the user should know of it.
+    """
+
+    data: bytes
+    runtime: dict[str, str] = field(default_factory=dict)
+    source: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+class NotRunHere(EnvironmentProblem):
+    """The artefact is sound and cannot be executed on this machine (built for another device)."""
 
 
 class Format(Protocol):
@@ -55,11 +83,12 @@ class Format(Protocol):
     SUFFIX: str
     """Of the artefact's file, with its dot."""
 
-    def build(self, job: Job) -> bytes:
+    def build(self, job: Job) -> Artefact:
         """The artefact, checked by whatever checker the format has.
 
         Raises:
-            NotBuiltYet: a precision that the format has not yet.
+            BadInput: a precision that the format cannot have.
+            ClearNo: the network does not fit the precision's range.
             EnvironmentProblem: something that it needs is not installed.
         """
 
@@ -67,6 +96,7 @@ class Format(Protocol):
         """Logits (n, classes) of images (n, channels, height, width); n is any number.
 
         Raises:
+            NotRunHere: it is for another device; its `source` is compared instead.
             EnvironmentProblem: the runtime is not installed, or refuses the artefact.
         """
 
@@ -81,32 +111,36 @@ def load(name: str) -> Format:
     """The format of that name.
 
     Raises:
-        NotBuiltYet: it is planned.
         BadInput: there is no such format.
     """
     if name in names():
         return cast(Format, importlib.import_module(f"{__name__}.{name}"))
-    if name in PLANNED:
-        raise NotBuiltYet(
-            f"export to the format {name} is not built yet", "run: sgnas export --format onnx"
-        )
     raise BadInput(f"unknown export format {name!r}", f"choose one of {', '.join(names())}")
 
 
-def write(folder: Path, format_name: str, job: Job, artefact: bytes, parity: Parity) -> Path:
+def write(
+    folder: Path,
+    format_name: str,
+    job: Job,
+    artefact: Artefact,
+    checks: Checks,
+    calibration: Calibration | None = None,
+) -> Path:
     """Write a compared artefact and its sidecar.
 
     Args:
         folder: where to.
         format_name: the format's name.
         job: what was exported.
-        artefact: the bytes to write.
-        parity: how it compared with the PyTorch network.
+        artefact: what to write.
+        checks: how it compared with the network in single precision.
+        calibration: where int8 ranges come from.
 
     Returns:
         The artefact's path.
     """
     path = folder / f"{job.name}{load(format_name).SUFFIX}"
+    source = artefact.source
     description = ExportFile(
         name=job.name,
         format=format_name,
@@ -114,13 +148,17 @@ def write(folder: Path, format_name: str, job: Job, artefact: bytes, parity: Par
         form=job.form,
         batch=job.batch,
         opset=OPSET,
-        artefact_sha256=hashlib.sha256(artefact).hexdigest(),
-        artefact_bytes=len(artefact),
-        parity_max_abs=parity.max_abs,
-        parity_limit=parity.limit,
+        artefact_sha256=hashlib.sha256(artefact.data).hexdigest(),
+        artefact_bytes=len(artefact.data),
+        parity_max_abs=checks.max_abs,
+        parity_limit=checks.limit,
         model=job.model,
+        runtime=artefact.runtime,
+        source_sha256=None if source is None else hashlib.sha256(source).hexdigest(),
+        checks=checks,
+        calibration=calibration,
     )
     # A reader compares the hash: between the two writes it sees a mismatch, never a wrong pair.
-    files.write_bytes(path, artefact)
+    files.write_bytes(path, artefact.data)
     files.write_model(sidecar(path), description)
     return path

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, final
+
+import numpy as np
 
 from sgnas_deploy import export as formats
-from sgnas_deploy import files, models, spaces, tables
+from sgnas_deploy import files, models, tables
+from sgnas_deploy import precision as precisions
 from sgnas_deploy.architectures import Budgeted
 from sgnas_deploy.emitter import DEFAULT_FORM, check_form
-from sgnas_deploy.emitter.weights import Array, Weights
-from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem
-from sgnas_deploy.events import Reporter, stage
-from sgnas_deploy.export import parity
-from sgnas_deploy.models import ModelFile
+from sgnas_deploy.errors import BadInput, ClearNo
+from sgnas_deploy.events import Reporter, Warned, stage
+from sgnas_deploy.export import engines, images, parity, trained
+from sgnas_deploy.models import Batch, Calibration, Checks
 from sgnas_deploy.pipeline.profile import Precision
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
-
-Shape: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,36 @@ class ExportRequest:
 
     Attributes:
         models: paths or names; empty for all that `retrain` made last.
-        format: `onnx` or `tensorrt`.
+        format: `onnx`, `openvino` or `tensorrt`.
         precision: None for the table's.
+        batch: None for the table's.
+        calibration: images that int8 ranges are taken from; None for those that the model was
+            trained on.
+        max_drop: the largest loss of top-1 accuracy, a share; None for the precision's own limit.
+        flavour: for `tensorrt`: `auto`, `tensorrt` or `rtx`; None for `auto`. This and what follows
+            is refused for the other formats.
+        device: where the engine is built; None for this machine.
+        host: `USER@HOST` of that device.
+        workspace_bytes: scratch memory that a layer may take.
+        optimisation_level: 0 (fast build) to 5 (fast engine).
+        hardware_compatibility: which other GPUs the engine must run on.
+        compute_capabilities: of the GPUs to build for, `rtx` only.
     """
 
     workdir: Path = DEFAULT_ROOT
     models: tuple[str, ...] = ()
     format: str = "onnx"
     precision: Precision | None = None
+    batch: Batch | None = None
+    calibration: str | None = None
+    max_drop: float | None = None
+    flavour: str | None = None
+    device: str | None = None
+    host: str | None = None
+    workspace_bytes: int | None = None
+    optimisation_level: int | None = None
+    hardware_compatibility: str | None = None
+    compute_capabilities: tuple[str, ...] = ()
 
 
 class Exported(files.FrozenModel):
@@ -49,6 +70,9 @@ class Exported(files.FrozenModel):
         form: its graph form, that of the table.
         parity_max_abs: largest absolute difference of a logit to the PyTorch network.
         parity_limit: the largest difference that was allowed.
+        precision: of weights and activations.
+        batch: images a run, or `dynamic`.
+        checks: the comparison with the network in single precision in full.
     """
 
     name: str
@@ -58,6 +82,9 @@ class Exported(files.FrozenModel):
     form: str
     parity_max_abs: float
     parity_limit: float
+    precision: str = "fp32"
+    batch: Batch = 1
+    checks: Checks | None = None
 
 
 class ExportResult(files.FrozenModel):
@@ -75,6 +102,7 @@ class _Settings:
     form: str = DEFAULT_FORM
     batch: int = 1
     precision: str = "fp32"
+    backend: str = "onnxruntime"
 
 
 def export(request: ExportRequest, reporter: Reporter) -> ExportResult:
@@ -85,58 +113,160 @@ def export(request: ExportRequest, reporter: Reporter) -> ExportResult:
     and compared before the first file is written.
 
     Raises:
-        ClearNo: the outputs differ by more than the limit; nothing is written.
-        BadInput: nothing to export, a damaged model, a table that is gone, an unknown format.
-        NotBuiltYet: a format or precision that is planned.
+        ClearNo: outputs or accuracy differ by more than the limit; nothing is written.
+        BadInput: nothing to export, a damaged model, a table that is gone, an unknown format, no
+            images to calibrate on.
+        NotBuiltYet: a format that is planned.
         EnvironmentProblem: PyTorch or the format's runtime is missing, or the disk is full.
     """
     workspace = Workspace(request.workdir)
+    if request.max_drop is not None and not 0 <= request.max_drop <= 1:
+        raise BadInput(
+            f"--max-drop is a share between 0 and 1, not {request.max_drop:g}",
+            "for one per cent: --max-drop 0.01",
+        )
+    if request.precision is not None:
+        precisions.check(request.precision)
     target = formats.load(request.format)
+    engine = engines.wished(
+        request.format,
+        flavour=request.flavour,
+        device=request.device,
+        host=request.host,
+        workspace_bytes=request.workspace_bytes,
+        optimisation_level=request.optimisation_level,
+        hardware_compatibility=request.hardware_compatibility,
+        compute_capabilities=request.compute_capabilities,
+    )
     paths = workspace.find("retrain", request.models)
     twice = [name for name, n in Counter(path.stem for path in paths).items() if n > 1]
     if twice:
         raise BadInput(f"two of the models are called {twice[0]!r}", "export one at a time")
 
-    done: list[tuple[formats.Job, bytes, parity.Parity]] = []
+    done: list[_Done] = []
     with stage(reporter, "exporting", len(paths), "models") as progress:
         for path in paths:
-            model = models.read_model_file(path)
-            settings = _settings(model.architecture.budgeted, workspace)
-            images = parity.inputs(model.preprocessing)
-            weights, reference = _trained(path, model, images)
-            job = formats.Job(
-                name=path.stem,
-                model=model,
-                weights=weights,
-                form=settings.form,
-                batch=settings.batch,
-                precision=request.precision or settings.precision,
-            )
-            artefact = target.build(job)
-            compared = parity.compare(target.run(artefact, images), reference)
-            _check(job.name, compared)
-            done.append((job, artefact, compared))
-            progress.advance(1, f"{job.name}: largest difference {compared.max_abs:.1e}")
+            found = _one(path, request, target, engine, workspace, reporter)
+            done.append(found)
+            progress.advance(1, _summary(found))
 
     written = []
-    for job, artefact, compared in done:
-        path = formats.write(workspace.models, request.format, job, artefact, compared)
+    for one in done:
+        job, checks = one.job, one.checks
+        path = formats.write(
+            workspace.models, request.format, job, one.artefact, checks, one.calibration
+        )
         written.append(
             Exported(
                 name=job.name,
                 path=path,
                 sha256=files.sha256_of(path),
-                size_bytes=len(artefact),
+                size_bytes=len(one.artefact.data),
                 form=job.form,
-                parity_max_abs=compared.max_abs,
-                parity_limit=compared.limit,
+                parity_max_abs=checks.max_abs,
+                parity_limit=checks.limit,
+                precision=job.precision,
+                batch=job.batch,
+                checks=checks,
             )
         )
-    workspace.remember("export", [one.name for one in written])
-    precisions = sorted({job.precision for job, _, _ in done})
-    return ExportResult(
-        format=request.format, precision=", ".join(precisions), files=tuple(written)
+    # By name where the name leads to the file, else by its whole name.
+    remembered = [one.path.stem if one.path.suffix == ".onnx" else one.path.name for one in written]
+    workspace.remember("export", remembered)
+    used = sorted({one.job.precision for one in done})
+    return ExportResult(format=request.format, precision=", ".join(used), files=tuple(written))
+
+
+@final
+@dataclass(frozen=True)
+class _Done:
+    """A model that was built and has passed."""
+
+    job: formats.Job
+    artefact: formats.Artefact
+    checks: Checks
+    calibration: Calibration | None
+
+
+def _one(
+    path: Path,
+    request: ExportRequest,
+    target: formats.Format,
+    engine: engines.Wish,
+    workspace: Workspace,
+    reporter: Reporter,
+) -> _Done:
+    """Build one model and compare it."""
+    model = models.read_model_file(path)
+    settings = _settings(model.architecture.budgeted, workspace)
+    precision = request.precision or settings.precision
+    network = trained.load(path, model)
+    batch: Batch = request.batch or settings.batch
+    real = images.Seen()
+    if precision != "fp32":
+        real = images.find(model, request.calibration, precision == "int8", reporter)
+    job = formats.Job(
+        name=path.stem,
+        model=model,
+        weights=network.weights,
+        form=settings.form,
+        batch=batch,
+        precision=precision,
+        # A format that is a runtime's own is for that one.
+        backend=settings.backend if request.format == "onnx" else request.format,
+        images=real.calibration,
+        engine=engine,
     )
+    artefact = _built(target, job, request.format, reporter)
+    for note in artefact.notes:
+        reporter.event(Warned(f"{job.name}: {note}"))
+
+    # The extremes are no images, and would widen what 8 bits are compared by.
+    if real.held_out is None:
+        shown, source = parity.inputs(model.preprocessing), "noise and extremes"
+    else:
+        shown, source = real.held_out, real.source
+    reference = network.logits(shown)
+    of: Literal["artefact", "source"] = "artefact"
+    try:
+        logits = target.run(artefact.data, shown)
+    except formats.NotRunHere as error:
+        if artefact.source is None:
+            raise
+        reporter.event(
+            Warned(
+                f"{job.name}: not run on this machine ({error.message}); compared was the ONNX "
+                "file that it was built from"
+            )
+        )
+        logits, of = formats.load("onnx").run(artefact.source, shown), "source"
+    compared = parity.compare(
+        logits,
+        reference,
+        precision,
+        real.labels,
+        real=real.held_out is not None,
+        max_drop=request.max_drop,
+    )
+    _check(job, compared)
+    return _Done(job, artefact, compared.checks(source, of), real.made_from)
+
+
+def _built(
+    target: formats.Format, job: formats.Job, format_name: str, reporter: Reporter
+) -> formats.Artefact:
+    """Build; an engine takes long enough to be followed."""
+    if format_name != "tensorrt":
+        return target.build(job)
+    with engines.following(reporter, job.name) as on_progress:
+        return target.build(replace(job, on_progress=on_progress))
+
+
+def _summary(one: _Done) -> str:
+    checks = one.checks
+    if checks.accuracy is None:
+        return f"{one.job.name}: largest difference {checks.max_abs:.1e}"
+    return f"{one.job.name}: {checks.drop:+.2%} of accuracy lost"
 
 
 def _settings(budgeted: Budgeted | None, workspace: Workspace) -> _Settings:
@@ -144,65 +274,18 @@ def _settings(budgeted: Budgeted | None, workspace: Workspace) -> _Settings:
     if budgeted is None:
         return _Settings()
     table = tables.read(workspace.table_of(budgeted.table_sha256))
-    return _Settings(check_form(table.form), table.batch, table.precision)
+    return _Settings(check_form(table.form), table.batch, table.precision, table.backend)
 
 
-def _trained(path: Path, model: ModelFile, images: Array) -> tuple[Weights, Array]:
-    """Folded weights of a trained network, and its own logits of `images`."""
-    try:
-        import safetensors
-        import safetensors.torch
-        import torch
-
-        from sgnas_deploy.networks.deployed import DeployedNetwork, fold
-    except ImportError as error:
-        raise EnvironmentProblem(
-            f"export needs PyTorch to compare with ({error})", "pip install 'sgnas-deploy[train]'"
-        ) from error
-
-    cure = "make it anew with: sgnas retrain"
-    architecture = model.architecture.architecture
-    space = spaces.load(architecture.space)
-    if len(model.classes) != space.classes or model.preprocessing.resolution != space.resolution:
-        raise BadInput(
-            f"the description of {path} has {len(model.classes)} classes at "
-            f"{model.preprocessing.resolution} pixels, its space {space.id} has {space.classes} "
-            f"at {space.resolution}",
-            cure,
+def _check(job: formats.Job, compared: parity.Parity) -> None:
+    if not compared.problem:
+        return
+    if job.precision == "fp32" or not np.isfinite(compared.max_abs):
+        cure = "retrain it if its weights are not finite, else report this as a bug"
+    else:
+        cure = (
+            f"allow more with --max-drop, or give up {job.precision} with --precision fp32"
+            if compared.max_abs <= compared.limit
+            else "calibrate on other images with --calibration, or take --precision fp32"
         )
-    network = DeployedNetwork(space, architecture.options)
-    try:
-        state = safetensors.torch.load(files.read_bytes(path, "model"))
-    except safetensors.SafetensorError as error:
-        raise BadInput(f"{path} is damaged: {error}", cure) from error
-    wrong = _difference(
-        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in state.items()},
-    )
-    if wrong:
-        raise BadInput(f"{path} does not hold the weights of its architecture: {wrong}", cure)
-    network.load_state_dict(state)
-    network.eval()
-    with torch.inference_mode():
-        reference: Array = network(torch.from_numpy(images)).numpy()
-    return fold(network), reference
-
-
-def _difference(expected: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
-    """The first thing in which two sets of tensors differ, empty where they agree."""
-    for name, shape in expected.items():
-        if name not in found:
-            return f"{name} is missing"
-        if found[name] != shape:
-            return f"{name} has shape {found[name]}, expected {shape}"
-    extra = [name for name in found if name not in expected]
-    return f"{extra[0]} belongs to another network" if extra else ""
-
-
-def _check(name: str, compared: parity.Parity) -> None:
-    if not compared.passed:
-        raise ClearNo(
-            f"the exported {name} differs from the PyTorch network by {compared.max_abs:.3g} in a "
-            f"logit, the limit is {compared.limit:.3g}",
-            "retrain it if its weights are not finite, else report this as a bug",
-        )
+    raise ClearNo(f"the exported {job.name} {compared.problem}", cure)

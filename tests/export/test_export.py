@@ -13,11 +13,14 @@ import onnx
 import pytest
 
 from sgnas_deploy import architectures, emitter, export, files, models, spaces, tables
+from sgnas_deploy import data as images
 from sgnas_deploy.architectures import Architecture, Budgeted
 from sgnas_deploy.blocks import macs
-from sgnas_deploy.data import Preprocessing
-from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem, NotBuiltYet, SgnasError
-from sgnas_deploy.events import NullReporter
+from sgnas_deploy.data import DataSet, Preprocessing
+from sgnas_deploy.emitter.weights import Array
+from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem, SgnasError
+from sgnas_deploy.events import Event, NullReporter, Warned
+from sgnas_deploy.export import onnx as onnx_format_file
 from sgnas_deploy.pipeline.export import ExportRequest, ExportResult
 from sgnas_deploy.pipeline.export import export as run_export
 from sgnas_deploy.tables.format import BlockEntry, LatencyTable, NetworkEntry, Plan, weight_bytes
@@ -36,6 +39,12 @@ OPTIONS = (5, 40, 0, 82, 17, 60)
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "work")
+
+
+@pytest.fixture(scope="module")
+def digits() -> DataSet:
+    pytest.importorskip("sklearn")
+    return images.load("digits", 16)
 
 
 def run(workspace: Workspace, **flags: object) -> ExportResult:
@@ -73,6 +82,7 @@ def trained(
     name: str = "net",
     table_sha256: str | None = None,
     classes: int = 10,
+    data: DataSet | None = None,
 ) -> Path:
     """A model as `retrain` leaves it."""
     path = workspace.models / f"{name}.safetensors"
@@ -82,19 +92,24 @@ def trained(
         Architecture(SPACE, OPTIONS),
         budgeted(table_sha256) if table_sha256 else None,
     )
-    describe(path, found, classes)
+    describe(path, found, classes, data)
     return path
 
 
-def describe(path: Path, found: architectures.ArchitectureFile, classes: int = 10) -> None:
+def describe(
+    path: Path,
+    found: architectures.ArchitectureFile,
+    classes: int = 10,
+    data: DataSet | None = None,
+) -> None:
     model = models.ModelFile(
         name=path.stem,
         architecture=found,
         weights_sha256=files.sha256_of(path),
-        classes=tuple(f"é{i}" for i in range(classes)),
+        classes=data.classes if data else tuple(f"é{i}" for i in range(classes)),
         preprocessing=Preprocessing(resolution=16, crop=1.0, mean=(0.5,) * 3, std=(0.2,) * 3),
         data="digits",
-        data_fingerprint="0" * 64,
+        data_fingerprint=data.fingerprint if data else "0" * 64,
         recipe={"epochs": 1},
         seed=0,
         accuracy=0.5,
@@ -228,22 +243,20 @@ def test_nothing_to_export(workspace: Workspace) -> None:
     assert "'other'" in refused(workspace, BadInput, models=("other",)).message
 
 
-def test_what_is_not_built_yet_says_so(workspace: Workspace) -> None:
+def test_an_unknown_format_or_precision_is_named(workspace: Workspace) -> None:
     trained(workspace)
-    error = refused(workspace, NotBuiltYet, models=("net",), format="tensorrt")
-    assert "tensorrt is not built yet" in error.message
-    assert error.exit_code == 2
-    for precision in ("fp16", "int8"):
-        error = refused(workspace, NotBuiltYet, models=("net",), precision=precision)
-        assert f"precision {precision} is not built yet" in error.message
     error = refused(workspace, BadInput, models=("net",), format="caffe")
-    assert error.cure == "choose one of onnx"
+    assert error.cure == "choose one of onnx, openvino, tensorrt"
+    error = refused(workspace, BadInput, models=("net",), precision="fp8")
+    assert error.cure == "choose one of fp32, fp16, int8"
+    error = refused(workspace, BadInput, models=("net",), max_drop=1.5)
+    assert "--max-drop" in error.message
 
 
-def test_a_table_in_another_precision_is_not_built_yet(workspace: Workspace) -> None:
+def test_precision_is_the_tables(workspace: Workspace, digits: DataSet) -> None:
     sha256 = tables.write(workspace.luts / "t.json", table("concat", 1, "fp16"))
-    trained(workspace, table_sha256=sha256)
-    refused(workspace, NotBuiltYet, models=("net",))
+    trained(workspace, table_sha256=sha256, data=digits)
+    assert run(workspace, models=("net",)).precision == "fp16"
     assert run(workspace, models=("net",), precision="fp32").precision == "fp32"
 
 
@@ -368,5 +381,156 @@ def test_a_folder_that_cannot_be_written(
 
 
 def test_formats_are_the_files_there_are() -> None:
-    assert export.names() == ["onnx"]
+    assert export.names() == ["onnx", "openvino", "tensorrt"]
     assert export.load("onnx").SUFFIX == ".onnx"
+    assert export.load("openvino").SUFFIX == ".ov.onnx"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_lower_precision_is_compared_on_held_out_images(
+    workspace: Workspace, digits: DataSet, precision: str
+) -> None:
+    trained(workspace, data=digits)
+    # A network that was hardly trained answers by a hair.
+    (one,) = run(workspace, models=("net",), precision=precision, max_drop=0.2).files
+    described = models.read_export_file(one.path)
+    checks = described.checks
+    assert checks is not None
+    assert one.checks == checks
+    assert (described.precision, checks.of, checks.max_drop) == (precision, "artefact", 0.2)
+    assert checks.images == min(1000, len(digits.val))
+    assert checks.source == f"{checks.images} held-out images of digits"
+    assert 0 < checks.max_abs == described.parity_max_abs <= checks.limit
+    assert checks.accuracy is not None
+    assert checks.accuracy_fp32 is not None
+    assert checks.drop == checks.accuracy_fp32 - checks.accuracy
+    kinds = {t.data_type for t in onnx.load(one.path).graph.initializer}
+    if precision == "fp16":
+        assert onnx.TensorProto.FLOAT16 in kinds
+        assert described.calibration is None
+    else:
+        assert onnx.TensorProto.INT8 in kinds
+        assert described.calibration is not None
+        assert described.calibration.data == "digits"
+        assert described.calibration.data_fingerprint == digits.fingerprint
+        assert described.calibration.images == 256
+    # What was compared is what a user gets.
+    again = run(workspace, models=("net",), precision=precision, max_drop=0.2).files[0]
+    assert again.sha256 == one.sha256
+
+
+def test_accuracy_beyond_the_limit_is_a_clear_no(
+    workspace: Workspace, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx_format = export.load("onnx")
+    run_onnx = onnx_format.run
+
+    def worse(artefact: bytes, shown: Array) -> Array:
+        """Every answer is the second best, by a hair."""
+        logits = run_onnx(artefact, shown)
+        rows = np.arange(len(logits))
+        first, second = np.argsort(-logits, axis=1)[:, :2].T
+        logits[rows, second] = logits[rows, first] + 1e-6
+        return logits
+
+    monkeypatch.setattr(onnx_format, "run", worse)
+    flags = {"models": ("net",), "precision": "int8", "calibration": "digits"}
+    # Without the names of its classes every changed answer counts.
+    trained(workspace)
+    error = refused(workspace, ClearNo, **flags)
+    assert "exported net changes the answer for 100.00% of the images" in error.message
+    assert "the limit is 2.00%" in error.message
+    assert error.cure == "allow more with --max-drop, or give up int8 with --precision fp32"
+    assert run(workspace, **flags, max_drop=1.0).precision == "int8"
+
+
+def test_int8_needs_images(workspace: Workspace) -> None:
+    trained(workspace)  # Its fingerprint is nobody's.
+    error = refused(workspace, BadInput, models=("net",), precision="int8")
+    assert "not what net was trained on any more" in error.message
+    assert error.cure == "name a folder with images of the same kind: --calibration DATA"
+    error = refused(
+        workspace, BadInput, models=("net",), precision="int8", calibration="no-such-folder"
+    )
+    assert "no-such-folder" in error.message
+
+
+def test_named_images_calibrate_and_compare(workspace: Workspace, digits: DataSet) -> None:
+    trained(workspace)  # Classes of another name: no accuracy, the share of changed answers.
+    flags = {"models": ("net",), "precision": "int8", "calibration": "digits", "max_drop": 0.3}
+    (one,) = run(workspace, **flags).files
+    assert one.checks is not None
+    assert one.checks.accuracy is None
+    assert one.checks.drop == 1 - one.checks.agreement
+
+
+def test_fp16_without_its_data_is_compared_on_noise_and_says_so(workspace: Workspace) -> None:
+    trained(workspace)
+    said: list[Event] = []
+
+    class Ear:
+        def event(self, event: Event) -> None:
+            said.append(event)
+
+    request = ExportRequest(workdir=workspace.root, models=("net",), precision="fp16")
+    (one,) = run_export(request, Ear()).files
+    assert one.checks is not None
+    assert one.checks.source == "noise and extremes"
+    assert any(isinstance(e, Warned) and "noise" in e.text for e in said)
+
+
+def test_a_dynamic_batch_takes_any_number_of_images(workspace: Workspace) -> None:
+    trained(workspace)
+    (one,) = run(workspace, models=("net",), batch="dynamic").files
+    assert one.batch == "dynamic"
+    assert models.read_export_file(one.path).batch == "dynamic"
+    session = ort.InferenceSession(one.path, providers=["CPUExecutionProvider"])
+    shown = np.random.default_rng(0).standard_normal((5, 3, 16, 16)).astype(np.float32)
+    (five,) = session.run(None, {"images": shown})
+    (two,) = session.run(None, {"images": shown[:2]})
+    np.testing.assert_allclose(five[:2], two, rtol=0, atol=1e-5)
+    fixed = onnx.load_from_string(onnx_format_file.with_batch(one.path.read_bytes(), 5))
+    onnx.checker.check_model(fixed, full_check=True)
+    assert fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 5
+    (three,) = run(workspace, models=("net",), batch=3).files
+    assert onnx_format_file.with_batch(three.path.read_bytes(), 9) == three.path.read_bytes()
+
+
+def test_a_description_of_an_older_version_is_read(workspace: Workspace) -> None:
+    trained(workspace)
+    (one,) = run(workspace, models=("net",)).files
+    beside = models.sidecar(one.path)
+    found = json.loads(beside.read_text())
+    for name in ("runtime", "source_sha256", "checks", "calibration"):
+        del found[name]
+    beside.write_text(json.dumps(found))
+    assert models.read_export_file(one.path).checks is None
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_openvino_runs_what_is_written(
+    workspace: Workspace, digits: DataSet, precision: str
+) -> None:
+    pytest.importorskip("openvino")
+    trained(workspace, data=digits)
+    flags = {"models": ("net",), "format": "openvino", "precision": precision, "max_drop": 0.3}
+    (one,) = run(workspace, **flags).files
+    assert one.path.name == "net.ov.onnx"
+    assert workspace.find("export", ()) == (one.path,)
+    described = models.read_export_file(one.path)
+    assert described.runtime["runtime"] == "openvino"
+    if precision == "int8":
+        # Signed integers around zero.
+        graph = onnx.load(one.path).graph
+        assert {t.data_type for t in graph.initializer if t.name.startswith("zero.")} == {
+            onnx.TensorProto.INT8
+        }
+
+
+def test_without_openvino_its_extra_is_named(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(workspace)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    error = refused(workspace, EnvironmentProblem, models=("net",), format="openvino")
+    assert error.cure == "pip install 'sgnas-deploy[openvino]'"
