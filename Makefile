@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORK   ?= demo-work
+EXTRAS ?= train,cpu
 
 .PHONY: demo test slow lint format clean
 
@@ -34,9 +35,9 @@ clean:
 # One environment; what the tests and gates need comes on top of what the demo needs.
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[train,cpu]'
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[train,cpu,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[$(EXTRAS),dev]'
 	touch $@

@@ -1,8 +1,7 @@
-"""One training step of the supernet: the plain form beside the fast one.
+"""One training step of the supernet: the plain form beside the fast one, in fp32 and in bf16.
 
-A step is four forward and backward passes over one batch and one optimiser step. Both forms take
-turns, in fresh processes for the peak memory, so that a machine that changes its mood changes it
-for both. Figures depend on the machine: compare within one run only.
+A step is what `sgnas train supernet` does: four sub-networks, forward and back, over one batch, and
+one update. `plain` computes every branch of every sub-block with convolutions of its own.
 
     python -m benchmarks.supernet_step --space cifar --batch 64 --steps 3 --rounds 3
 
@@ -13,60 +12,41 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import resource
-import statistics
-import subprocess
-import sys
-import time
 
-FORMS = ("plain", "fast")
+from benchmarks import in_turns
+
+FORMS = ("plain", "fp32", "bf16")
 
 
 def measure(form: str, space_id: str, batch: int, steps: int, threads: int) -> dict[str, float]:
-    """Time steps of one form in this process; the first step warms up and is not counted."""
+    """Time steps of one form in this process."""
     import torch
-    from torch.nn import functional
 
     from sgnas_deploy import spaces, supernet
     from sgnas_deploy.supernet import plain
     from sgnas_deploy.training import process
+    from sgnas_deploy.training.recipes import SupernetRecipe
+    from sgnas_deploy.training.supernet import SupernetTask
 
     process.prepare()
     torch.set_num_threads(threads)
     process.seed_all(0)
     space = spaces.load(space_id)
+    recipe = SupernetRecipe(
+        epochs=1,
+        batch=batch,
+        lr=0.064,
+        augmentation="crop",
+        precision="bf16" if form == "bf16" else "fp32",
+    )
     network = plain.build(space) if form == "plain" else supernet.build(space)
-    sampler = network.sampler(0)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.064, momentum=0.9, weight_decay=4e-4)
+    task = SupernetTask(network, recipe, steps=1000, seed=0)
     images = torch.randn(batch, space.channels, space.resolution, space.resolution)
-    if form == "fast":
+    if form != "plain":
         # As the training loop does.
         images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, space.classes, (batch,))
-    network.train()
-    seconds: list[float] = []
-    for _ in range(steps + 1):
-        started = time.perf_counter()
-        optimizer.zero_grad(set_to_none=False)
-        for _ in range(4):
-            logits = network(images, sampler.draw())
-            loss = functional.cross_entropy(logits, labels, label_smoothing=0.1)
-            torch.autograd.backward(loss)
-        optimizer.step()
-        seconds.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"step_s": statistics.mean(seconds[1:]), "peak_rss_bytes": peak}
-
-
-def in_fresh_process(form: str, options: argparse.Namespace) -> dict[str, float]:
-    """Run `measure` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.supernet_step", "--form", form]
-    for name in ("space", "batch", "steps", "threads"):
-        command += [f"--{name}", str(getattr(options, name))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return in_turns.timed(lambda number: task.step(number, images, labels), steps)
 
 
 def main() -> None:
@@ -77,42 +57,26 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--forms", default=",".join(FORMS), help="with commas between")
     parser.add_argument("--form", choices=FORMS, help="measure one form, in this process")
     options = parser.parse_args()
+    flags = {name: getattr(options, name) for name in ("space", "batch", "steps", "threads")}
     if options.form:
-        print(
-            json.dumps(
-                measure(options.form, options.space, options.batch, options.steps, options.threads)
-            )
-        )
+        found = measure(options.form, options.space, options.batch, options.steps, options.threads)
+        print(json.dumps(found))
         return
-    runs: dict[str, list[dict[str, float]]] = {form: [] for form in FORMS}
-    for round_number in range(options.rounds):
-        for form in FORMS:
-            runs[form].append(in_fresh_process(form, options))
-            rate = options.batch / runs[form][-1]["step_s"]
-            print(f"round {round_number}: {form} {rate:.1f} images/s", file=sys.stderr)
-    rows = {}
-    for form, measured in runs.items():
-        step_s = statistics.median(run["step_s"] for run in measured)
-        rows[form] = {
-            "step_s": step_s,
-            "images_per_s": options.batch / step_s,
-            "peak_rss_bytes": max(run["peak_rss_bytes"] for run in measured),
-            "rounds_step_s": [run["step_s"] for run in measured],
-        }
-    import torch
-
+    forms = options.forms.split(",")
+    rows = in_turns.rows("benchmarks.supernet_step", forms, options.rounds, options.batch, flags)
+    plain = rows.get("plain")
+    speedup = {
+        form: plain["step_s"] / row["step_s"] for form, row in rows.items() if plain is not None
+    }
     result = {
         "benchmark": "supernet_step",
-        "space": options.space,
-        "batch": options.batch,
-        "steps": options.steps,
+        **flags,
         "rounds": options.rounds,
-        "threads": options.threads,
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "speedup": rows["plain"]["step_s"] / rows["fast"]["step_s"],
+        **in_turns.versions(),
+        "speedup_over_plain": speedup,
         "rows": rows,
     }
     print(json.dumps(result))

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +34,9 @@ STATES: Final = tuple(
     for counts in itertools.product(range(SUB_BLOCKS + 1), repeat=len(KERNELS))
     if sum(counts) <= SUB_BLOCKS
 )
+
+Polynomial: TypeAlias = "dict[tuple[int, ...], npt.NDArray[np.float64]]"
+"""Coefficients by the numbers of sub-blocks of each kernel."""
 
 TINY: Final = 1e-300
 """Probability that stands in for zero where a logarithm is needed."""
@@ -86,6 +90,47 @@ class Multisets(nn.Module):
         """Logarithm of every option's probability, finite, shape (..., options)."""
         found: Tensor = self(gates)
         return found.clamp_min(TINY).log()
+
+
+def log_probabilities(
+    gates: npt.NDArray[np.float64], allowed: Sequence[tuple[int, int, int]]
+) -> npt.NDArray[np.float64]:
+    """What `Multisets.log_probabilities` gives for one layer and many budgets, much faster.
+
+    The generating polynomial of six sub-blocks is multiplied out by pairs: two, two and two, then
+    four, then six. Each coefficient is an array over the budgets.
+
+    Args:
+        gates: probabilities (n, 6, 4) of kernel 3, 5, 7 and skip.
+        allowed: (n3, n5, n7) in the order of the space's options.
+
+    Returns:
+        Shape (n, options), finite.
+    """
+    by_choice = np.ascontiguousarray(gates.transpose(1, 2, 0))
+    units = [tuple(int(i == j) for i in range(len(KERNELS))) for j in range(CHOICES)]
+    factors: list[Polynomial] = [
+        dict(zip(units, sub_block, strict=True)) for sub_block in by_choice
+    ]
+    while len(factors) > 1:
+        pairs = [_product(*factors[i : i + 2]) for i in range(0, len(factors) - 1, 2)]
+        factors = pairs + factors[2 * len(pairs) :]
+    (product,) = factors
+    found = np.stack([product[counts] for counts in allowed])
+    found /= np.maximum(found.sum(axis=0), TINY)
+    return np.log(np.maximum(found, TINY, out=found), out=found).T
+
+
+def _product(a: Polynomial, b: Polynomial) -> Polynomial:
+    found: Polynomial = {}
+    for counts, x in a.items():
+        for more, y in b.items():
+            total = tuple(n + m for n, m in zip(counts, more, strict=True))
+            if total in found:
+                found[total] += x * y
+            else:
+                found[total] = x * y
+    return found
 
 
 @final

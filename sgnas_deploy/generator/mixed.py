@@ -12,20 +12,30 @@ Budgets are the batch axis, in training and in generation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast, final
+from typing import Final, cast, final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from sgnas_deploy.blocks.mb import KERNELS
 from sgnas_deploy.generator.base import Generator
-from sgnas_deploy.generator.expected import CHOICES, ExpectedMixedLatency, Multisets
+from sgnas_deploy.generator.expected import (
+    CHOICES,
+    ExpectedMixedLatency,
+    Multisets,
+    log_probabilities,
+)
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import LatencyModel
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
 
 SKIP = len(KERNELS)
+
+TOGETHER: Final = 32
+"""Budgets in one pass: more of them leave the cache."""
 
 
 @final
@@ -65,16 +75,35 @@ class MixedGenerator(Generator):
 
     def forward(self, shares: Tensor) -> Tensor:
         """Logits (B, L, 6, 4) for budgets (B,) as shares of the feasible range, at least 0."""
-        rows, columns = self.priors.shape[1:]
+        return self._logits(shares, *self._branches())
+
+    def _branches(self) -> tuple[Tensor, Tensor]:
+        """What the budget is multiplied with, (1, hidden, L, 24), and what each prior adds."""
         # Without biases, three ReLU convolutions of a constant map scale with the constant, and
-        # there are only as many prior maps as priors: both branches are computed once.
-        one = self.priors.new_ones((1, self.budget_channels, rows, columns))
-        budget = shares.to(one.dtype)[:, None, None, None] * self.of_budget(one)
+        # there are only as many prior maps as priors: both branches are computed once. So is the
+        # convolution that joins them, for it is linear.
+        join, _ = self.joined
+        one = self.priors.new_ones((1, self.budget_channels, *self.priors.shape[1:]))
+        return join(self.of_budget(one)), join(self.of_prior(self.priors.unsqueeze(1)))
+
+    def _logits(self, shares: Tensor, budget: Tensor, priors: Tensor) -> Tensor:
+        _, relu = self.joined
         nearest = (shares.double()[:, None] - self.prior_shares).abs().argmin(dim=1)
-        prior = self.of_prior(self.priors.unsqueeze(1))[nearest]
-        x = self.joined(budget + prior)
-        logits = self.last(x + self.body(x)).reshape(-1, rows, SUB_BLOCKS, CHOICES)
+        share = shares.to(budget.dtype)[:, None, None, None]
+        x = relu(torch.addcmul(priors[nearest], share, budget))
+        x = x.contiguous(memory_format=torch.channels_last)
+        logits = self.last(x + self.body(x)).reshape(len(shares), -1, SUB_BLOCKS, CHOICES)
         return cast(Tensor, logits.masked_fill(_first_skip(logits.device), -torch.inf))
+
+    def option_scores(self, shares: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+        """Scores of every option for budgets, shape (n,), in one pass: one (n, options) each."""
+        starts = range(0, len(shares), TOGETHER)
+        with torch.inference_mode():
+            branches = self._branches()
+            chunks = [torch.from_numpy(shares[i : i + TOGETHER]) for i in starts]
+            parts = [self._logits(chunk, *branches).softmax(dim=-1) for chunk in chunks]
+            gates = torch.cat(parts).double().unbind(dim=1)
+        return tuple(log_probabilities(row.numpy(), self.space.multisets) for row in gates)
 
     def scores(self, gates: Tensor) -> tuple[Tensor, ...]:
         """Log-probability of every multiset: L tensors (B, 83)."""
@@ -101,7 +130,7 @@ def build(space: Space, recipe: Recipe) -> MixedGenerator:
 
 
 def _conv(c_in: int, c_out: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), nn.ReLU()
+    return nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), nn.ReLU(inplace=True)
 
 
 def _first_skip(device: torch.device) -> Tensor:

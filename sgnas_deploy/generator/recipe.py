@@ -46,6 +46,8 @@ class Recipe(files.FrozenModel):
         hidden: channels of the convolutions.
         budget_channels: channels that the budget is spread over.
         priors: size of the prior pool. The published training uses 1.
+        precision: `fp32`, or `bf16` for the frozen supernet's pass; the generator, the
+            expectation and the losses stay in fp32 or better.
     """
 
     epochs: int = Field(default=50, ge=1)
@@ -64,3 +66,4 @@ class Recipe(files.FrozenModel):
     hidden: int = Field(default=32, ge=1)
     budget_channels: int = Field(default=10, ge=1)
     priors: int = Field(default=5, ge=1)
+    precision: Literal["fp32", "bf16"] = "fp32"

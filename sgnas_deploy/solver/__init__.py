@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import starmap
 from typing import TypeAlias, final
 
 import numpy as np
@@ -100,26 +99,23 @@ def solve_each(
         part = budgets[start : start + CHUNK]
         score = padded([s[start : start + CHUNK] for s in scores])
         relaxed = relaxation.relax(cost, score, part)
-        found += starmap(
-            _one,
-            (
-                (cost, score[i], float(part[i]), float(relaxed.price[i]), relaxed.options[i])
-                for i in range(len(part))
-            ),
+        feasible = relaxation.totals(np.broadcast_to(cost, score.shape), relaxed.options) <= part
+        options = relaxed.options
+        gap = np.zeros(len(part))
+        options[feasible], gap[feasible] = exact.best(
+            cost, score[feasible], part[feasible], relaxed.price[feasible], options[feasible]
         )
+        spent = relaxation.totals(np.broadcast_to(cost, score.shape), options)
+        worth = relaxation.totals(score, options)
+        for i, fits in enumerate(feasible):
+            if not fits:
+                found.append(None)
+                continue
+            if not spent[i] <= part[i]:
+                raise AssertionError(f"a solution costs {spent[i]!r} on a budget of {part[i]!r}")
+            chosen = tuple(options[i].tolist())
+            found.append(Solution(chosen, float(worth[i]), float(spent[i]), float(gap[i])))
     return tuple(found)
-
-
-def _one(
-    cost: Floats, score: Floats, budget: float, price: float, start: npt.NDArray[np.int64]
-) -> Solution | None:
-    if total(cost, start) > budget:
-        return None
-    options, gap = exact.best(cost, score, budget, price, start)
-    spent = total(cost, options)
-    if not spent <= budget:
-        raise AssertionError(f"a solution costs {spent!r} on a budget of {budget!r}")
-    return Solution(tuple(int(o) for o in options), total(score, options), spent, gap)
 
 
 def total(values: Floats, options: npt.NDArray[np.int64]) -> float:

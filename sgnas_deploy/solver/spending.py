@@ -90,10 +90,15 @@ def _weights(
     cost, extra = padded(costs), padded(bonus)
     ranges = [float((values.max(axis=1) - values.min(axis=1)).sum()) for values in (cost, extra)]
     per_bonus = ranges[0] / ranges[1] if ranges[1] > 0 else 0.0
-    first, step = np.empty(len(budgets)), np.empty(len(budgets))
+    first = np.empty(len(budgets))
     for start in range(0, len(budgets), CHUNK):
-        part = slice(start, start + CHUNK)
+        part = np.arange(start, min(start + CHUNK, len(budgets)))
         own, room = padded([s[part] for s in scores]), budgets[part]
         first[part] = EAGERNESS * relaxation.weight_to_reach(cost, own, extra, room)
-        step[part] = per_bonus * relaxation.relax(cost, own, room).price
+    step = np.zeros(len(budgets))
+    (without,) = np.nonzero(first == 0)
+    for start in range(0, len(without), CHUNK):
+        part = without[start : start + CHUNK]
+        own = padded([s[part] for s in scores])
+        step[part] = per_bonus * relaxation.relax(cost, own, budgets[part]).price
     return first, step

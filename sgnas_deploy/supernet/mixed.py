@@ -32,18 +32,13 @@ from sgnas_deploy.blocks.mb import KERNELS
 from sgnas_deploy.spaces import Space, check_options
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, LayerShape, MixedSpace
 from sgnas_deploy.supernet.base import Choice, Supernet
-from sgnas_deploy.supernet.norm import MOMENTUM, ConvNorm, Norm
+from sgnas_deploy.supernet.depthwise import pixel_sums
+from sgnas_deploy.supernet.mixture import Branch, mixture
+from sgnas_deploy.supernet.norm import MOMENTUM, ConvNorm, Norm, activate, pointwise
 from sgnas_deploy.supernet.sampling import SKIP, FairSampler
 
 LEAST_GATE: Final = 0.01
 """Gates below it count as zero, as in the reference."""
-
-
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    """The activation; x may be overwritten."""
-    if activation == "relu6":
-        return functional.relu6(x, inplace=True)
-    return functional.hardswish(x)
 
 
 class MixedLayer(nn.Module):
@@ -65,6 +60,7 @@ class MixedLayer(nn.Module):
         width = SUB_BLOCKS * shape.c_in
         self.activation = activation
         self.min_active = min_active
+        self.stride = shape.stride
         self.residual = shape.stride == 1 and shape.c_in == shape.c_out
         self.expand = ConvNorm(shape.c_in, width, 1)
         self.depthwise = nn.ModuleDict(
@@ -114,7 +110,9 @@ class MixedLayer(nn.Module):
         """Let the running means of some branches of a kernel follow their outputs (B, n, H, W)."""
         with torch.no_grad():
             old = self.centres[index, channels]
-            self.centres[index, channels] = old.lerp(outputs.mean((0, 2, 3)), MOMENTUM)
+            pixels = len(outputs) * outputs.shape[2] * outputs.shape[3]
+            mean = pixel_sums(outputs).to(old.dtype).sum(0) / pixels
+            self.centres[index, channels] = old.lerp(mean, MOMENTUM)
 
     def mean(self, kernels: tuple[int, ...]) -> Tensor:
         """Mean (C_out,) of the projected sum of the active branches."""
@@ -138,30 +136,26 @@ class MixedLayer(nn.Module):
         active = [b for b in range(SUB_BLOCKS) if any(used[b])]
         if not active:
             raise ValueError("the gates skip every sub-block of a layer")
-        batch, c_in = x.shape[:2]
-        expanded = activate(self.expand.frozen(x, self.channels(active)), self.activation)
-        mixed: list[Tensor] = []
+        c_in = x.shape[1]
+        own = self.channels(active)
+        whole = len(active) == SUB_BLOCKS
+        h = self.expand.frozen(x, None if whole else own, self.activation)
+        branches = []
         for index in range(len(KERNELS)):
             sub_blocks = [b for b in active if used[b][index]]
-            if not sub_blocks:
-                continue
-            at = [active.index(b) for b in sub_blocks]
-            whole = sub_blocks == active
-            h = expanded if whole else _blocks(expanded, c_in)[:, at].flatten(1, 2)
-            y = self.kernel(index).frozen(h, self.channels(sub_blocks))
-            y = _blocks(activate(y, self.activation), c_in)
-            y = y * weights[:, sub_blocks, index].view(batch, -1, 1, 1, 1)
-            if not whole:
-                zeros = y.new_zeros((batch, len(active), *y.shape[2:]))
-                y = zeros.index_copy(1, torch.tensor(at, device=y.device), y)
-            mixed.append(y)
-        project = self.project.detach().index_select(1, self.channels(active))
-        y = functional.conv2d(_sum(mixed).flatten(1, 2), project)
+            if sub_blocks:
+                everywhere = len(sub_blocks) == SUB_BLOCKS
+                part = self.kernel(index).folded(None if everywhere else self.channels(sub_blocks))
+                at = None if sub_blocks == active else [active.index(b) for b in sub_blocks]
+                branches.append(Branch(*part, index, at))
+        h = mixture(h, weights[:, active], branches, self.stride, self.activation)
+        project = self.project.detach()
+        y = pointwise(h, (project if whole else project[:, own]).to(h.dtype))
         scale, shift = self.switched(gates)
         # The mean of the mixture, (B, C_out): branches' means, weighed as the branches are.
         centres = torch.einsum("bsk,ksc->bsc", weights, self.centres.view(SKIP, SUB_BLOCKS, c_in))
-        mean = centres.flatten(1) @ self.project.detach()[:, :, 0, 0].t()
-        y = torch.addcmul(shift, y - mean[:, :, None, None], scale)
+        mean = (centres.flatten(1) @ project[:, :, 0, 0].t())[:, :, None, None]
+        y = torch.addcmul((shift - mean * scale).to(y.dtype), y, scale.to(y.dtype))
         return x + y if self.residual else y
 
     def switched(self, gates: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,6 +175,9 @@ class MixedSupernet(Supernet):
         space: the space; its classes, resolution and activation are the supernet's.
         layer: what a layer is; `plain` puts its own here.
     """
+
+    # Small enough for the caches, and for a small peak of memory.
+    soft_together: int | None = 16
 
     def __init__(self, space: MixedSpace, layer: type[MixedLayer] = MixedLayer) -> None:
         super().__init__()
@@ -219,26 +216,35 @@ class MixedSupernet(Supernet):
 
         Always as in eval mode, and gradients flow to the gates only: no weight gradient is
         computed. Gates below 0.01 count as zero; a branch that no image uses is not computed.
-        An image's logits depend on its own gates alone.
+        An image's logits depend on its own gates alone. All is computed in the images' precision,
+        or in that of an autocast.
 
         Args:
             images: (B, 3, R, R).
             gates: (B, layers, 6, 4), weights of kernels 3, 5, 7 and of skipping. The first
                 sub-block of a layer should not be skipped.
         """
+        kind = images.device.type
+        if torch.is_autocast_enabled(kind):
+            # Casts layer by layer would go back and forth.
+            precision = torch.get_autocast_dtype(kind)
+            with torch.autocast(kind, enabled=False):
+                return self.soft_forward(images.to(precision), gates)
         x = images
         for name in ("conv", "depthwise"):
-            x = activate(self._frozen(self.stem, name, x), self.space.activation)
+            x = self._frozen(self.stem, name, x, self.space.activation)
         x = self._frozen(self.stem, "project", x)
         for layer, layer_gates in zip(self.layers, gates.unbind(1), strict=True):
             x = cast(MixedLayer, layer).soft_forward(x, layer_gates)
-        x = activate(self._frozen(self.head, "conv", x), self.space.activation)
+        x = self._frozen(self.head, "conv", x, self.space.activation)
         classifier = cast(nn.Linear, self.head["classifier"])
         weight, bias = classifier.weight.detach(), classifier.bias.detach()
-        return functional.linear(x.mean((2, 3)), weight, bias)
+        return functional.linear(x.mean((2, 3), dtype=weight.dtype), weight, bias)
 
-    def _frozen(self, block: nn.ModuleDict, name: str, x: Tensor) -> Tensor:
-        return cast(ConvNorm, block[name]).frozen(x)
+    def _frozen(
+        self, block: nn.ModuleDict, name: str, x: Tensor, activation: Activation | None = None
+    ) -> Tensor:
+        return cast(ConvNorm, block[name]).frozen(x, activation=activation)
 
     def choice_of(self, options: tuple[int, ...]) -> Choice:
         """The canonical sub-network of an architecture.
@@ -309,11 +315,6 @@ def _renamed(
 def build(space: Space) -> MixedSupernet:
     """A fresh supernet of a mixed-kernel space."""
     return MixedSupernet(cast(MixedSpace, space))
-
-
-def _blocks(x: Tensor, width: int) -> Tensor:
-    """Channels (B, n * width, H, W) as (B, n, width, H, W)."""
-    return x.view(len(x), -1, width, *x.shape[2:])
 
 
 def _without_small(gates: Tensor) -> Tensor:

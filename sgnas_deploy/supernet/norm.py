@@ -8,8 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgnas_deploy.blocks import Activation
+from sgnas_deploy.supernet import depthwise
+
 MOMENTUM: Final = 0.1
 EPSILON: Final = 1e-5
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """The activation; x may be overwritten."""
+    if activation == "relu6":
+        return functional.relu6(x, inplace=True)
+    return functional.hardswish(x)
 
 
 class Norm(nn.Module):
@@ -75,22 +85,47 @@ class ConvNorm(nn.Module):
         self.norm = Norm(c_out)
         self.stride = stride
         self.depthwise = depthwise
+        self.pointwise = kernel == 1 and stride == 1 and not depthwise
 
     def forward(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
         """Only the named output channels (n,), or all."""
         weight = self.weight if channels is None else self.weight[channels]
         return self.norm(self.convolve(x, weight), channels)  # type: ignore[no-any-return]
 
-    def frozen(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
+    def frozen(
+        self, x: Tensor, channels: Tensor | None = None, activation: Activation | None = None
+    ) -> Tensor:
         """The same in eval mode, normalisation folded; no gradient reaches the weights."""
+        weight, shift = self.folded(channels)
+        weight, shift = weight.to(x.dtype), shift.to(x.dtype)
+        if self.pointwise:
+            return pointwise(x, weight, shift, activation)
+        out = self.convolve(x, weight, shift)
+        return out if activation is None else activate(out, activation)
+
+    def folded(self, channels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Weight and bias that it amounts to in eval mode, without gradients."""
         weight = self.weight.detach()
         scale, shift = self.norm.affine()
         if channels is not None:
             weight, scale, shift = weight[channels], scale[channels], shift[channels]
-        return self.convolve(x, weight * scale.view(-1, 1, 1, 1), shift)
+        return weight * scale.view(-1, 1, 1, 1), shift
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The bare convolution with any of its weights."""
+        if self.depthwise and bias is None and x.dtype == torch.bfloat16 and not x.is_cuda:
+            return depthwise.trainable(x, weight, self.stride)
         groups = len(weight) if self.depthwise else 1
         padding = weight.shape[-1] // 2
         return functional.conv2d(x, weight, bias, self.stride, padding, groups=groups)
+
+
+def pointwise(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation | None = None
+) -> Tensor:
+    """A 1x1 convolution as a matrix product over the channels, which come last in memory."""
+    product = functional.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias)
+    if activation is not None:
+        # Before the axes are named as usual: a view that is overwritten costs copies.
+        product = activate(product, activation)
+    return product.permute(0, 3, 1, 2)

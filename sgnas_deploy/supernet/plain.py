@@ -16,8 +16,8 @@ from torch.nn import functional
 from sgnas_deploy.blocks.mb import KERNELS
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
-from sgnas_deploy.supernet.mixed import LEAST_GATE, MixedLayer, MixedSupernet, activate
-from sgnas_deploy.supernet.norm import EPSILON, MOMENTUM, ConvNorm, Norm
+from sgnas_deploy.supernet.mixed import LEAST_GATE, MixedLayer, MixedSupernet
+from sgnas_deploy.supernet.norm import EPSILON, MOMENTUM, ConvNorm, Norm, activate
 from sgnas_deploy.supernet.sampling import SKIP
 
 
@@ -76,6 +76,8 @@ class PlainLayer(MixedLayer):
 @final
 class PlainSupernet(MixedSupernet):
     """The unified supernet of plain layers."""
+
+    soft_together = None
 
     def __init__(self, space: MixedSpace) -> None:
         super().__init__(space, PlainLayer)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sgnas_deploy.errors import EnvironmentProblem
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.tables.predictor import Costs
 from sgnas_deploy.tables.statistics import Floats
@@ -25,8 +26,16 @@ def calibration_networks(space: Space, costs: Costs, count: int, seed: int) -> t
         costs: what is known of its choices so far.
         count: how many, 4 or more.
         seed: of the random networks that are chosen from.
+
+    Raises:
+        EnvironmentProblem: all networks cost the same, so that nothing can be told apart.
     """
     cheapest, dearest = costs.extremes
+    if cheapest == dearest:
+        raise EnvironmentProblem(
+            "every block took the same time, so this backend's clock cannot tell networks apart",
+            "look at the device with: sgnas devices test NAME",
+        )
     inner = np.linspace(0.06, 0.94, count - 2)
     chosen = stratified(space, costs, inner, seed, exclude={cheapest, dearest})
     return (cheapest, *chosen, dearest)

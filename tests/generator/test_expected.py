@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgnas_deploy import spaces
-from sgnas_deploy.generator.expected import CHOICES, STATES, ExpectedMixedLatency, Multisets
+from sgnas_deploy.generator.expected import (
+    CHOICES,
+    STATES,
+    ExpectedMixedLatency,
+    Multisets,
+    log_probabilities,
+)
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
 from tests.generator.models import Model, model
 
@@ -117,3 +123,15 @@ def test_gradients_are_right(space: spaces.Space) -> None:
     assert torch.autograd.gradcheck(
         lambda x: only.log_probabilities(x.softmax(dim=-1)), (logits[:1],)
     )
+
+
+@pytest.mark.parametrize("space", [TINY, PAPER], ids=["all", "paper"])
+@pytest.mark.parametrize("sharpness", [0.3, 3.0, 300.0])
+def test_the_product_of_polynomials_equals_the_dynamic_program(
+    space: MixedSpace, sharpness: float
+) -> None:
+    gates = random_gates(4, 5, 2, sharpness)
+    expected = Multisets(space.multisets).log_probabilities(gates)
+    for layer in range(2):
+        found = log_probabilities(gates[:, layer].numpy(), space.multisets)
+        np.testing.assert_allclose(found, expected[:, layer].numpy(), rtol=1e-9, atol=1e-9)

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
-from sgnas_deploy import generator, spaces
+from sgnas_deploy import generator, spaces, supernet
 from sgnas_deploy.generator import priors
 from sgnas_deploy.generator.base import Generator, gumbel_softmax
 from sgnas_deploy.generator.expected import CHOICES
 from sgnas_deploy.generator.mixed import MixedGenerator, one_hot
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import option_macs, scale_of
-from sgnas_deploy.generator.train import budget_penalty, budget_shares
+from sgnas_deploy.generator.train import GeneratorTask, budget_penalty, budget_shares
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
 from tests.generator.models import model
 
@@ -181,9 +183,9 @@ def test_a_family_without_a_generator_is_refused() -> None:
 
     @dataclass(frozen=True)
     class Cell:
-        family: str = "cell"
+        family: str = "unheard"
 
-    with pytest.raises(BadInput, match="family cell") as caught:
+    with pytest.raises(BadInput, match="family unheard") as caught:
         generator.build(Cell(), Recipe())  # type: ignore[arg-type]
     assert "--scores macs" in (caught.value.cure or "")
 
@@ -192,3 +194,44 @@ def test_the_base_class_scores_without_gradients() -> None:
     network: Generator = made()
     scores = network.option_scores(np.array([0.5]))
     assert all(score.dtype == np.float64 for score in scores)
+
+
+def test_one_pass_scores_as_the_general_way_does() -> None:
+    network = made().eval()
+    shares = np.linspace(0, 1, 70)
+    fast, general = network.option_scores(shares), Generator.option_scores(network, shares)
+    assert len(fast) == len(general)
+    for ours, theirs in zip(fast, general, strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_few_images_at_a_time_give_the_gradients_of_all(precision: Literal["fp32", "bf16"]) -> None:
+    torch.manual_seed(0)
+    space = spaces.load("tiny+r16+c2")
+    frozen = supernet.build(space)
+    sampler = frozen.sampler(0)
+    images, labels = torch.randn(12, 3, 16, 16), torch.arange(12) % 2
+    with torch.no_grad():
+        for _ in range(4):
+            frozen.train()(images, sampler.draw())
+    frozen.freeze()
+    latency = model("tiny")
+    scale = scale_of(latency, space)
+    network = made()
+    found = []
+    for together in (None, 5):
+        frozen.soft_together = together
+        recipe = Recipe(budgets=2, precision=precision)
+        expected = network.expected_latency(latency)
+        task = GeneratorTask(network, frozen, expected, scale, recipe, seed=0, steps=5)
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        torch.manual_seed(1)
+        loss = task.step(0, images, labels)
+        found.append((loss, [p.grad.clone() for p in network.parameters() if p.grad is not None]))
+        network.load_state_dict(before, strict=False)
+    close = 1e-4 if precision == "fp32" else 0.05
+    assert found[0][0] == pytest.approx(found[1][0], rel=close)
+    ours, theirs = (torch.cat([g.flatten() for g in grads]) for _, grads in found)
+    assert float((ours - theirs).norm() / theirs.norm()) < close

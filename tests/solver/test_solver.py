@@ -120,7 +120,9 @@ def test_any_price_and_any_start_lead_to_the_same_score(
     (expected,) = solver.solve(costs, scores, np.array([budget]))
     assert expected is not None
     for price in (1e-3, 1.0, 50.0):
-        options, gap = exact.best(cost, score, budget, price, cheapest)
+        (options,), (gap,) = exact.best(
+            cost, score[None], np.array([budget]), np.array([price]), cheapest[None]
+        )
         assert solver.total(score, options) == expected.score
         assert gap == 0.0
 
@@ -177,6 +179,29 @@ def test_more_budgets_than_a_chunk_are_answered_in_order() -> None:
     budgets = np.random.default_rng(0).uniform(low * 0.9, high, solver.CHUNK + 7)
     for budget, solution in zip(budgets, solver.solve(costs, scores, budgets), strict=True):
         assert solution == solver.solve(costs, scores, np.array([budget]))[0]
+
+
+def test_what_a_budget_gets_does_not_depend_on_its_company() -> None:
+    # The second table's scores equal its costs: those budgets need the larger searches.
+    costs, scores, budgets = random_table(6, layers=7, options=20)
+    own = [
+        np.stack([c if i % 2 else s for i in range(len(budgets))])
+        for c, s in zip(costs, scores, strict=True)
+    ]
+    together = solver.solve_each(costs, own, budgets)
+    for i, budget in enumerate(budgets):
+        (alone,) = solver.solve_each(costs, [s[i : i + 1] for s in own], np.array([budget]))
+        assert together[i] == alone
+
+
+def test_layers_that_are_alike_make_no_difference() -> None:
+    rng = np.random.default_rng(7)
+    cost, score = rng.uniform(0.1, 1, 9), rng.uniform(0, 1, 9)
+    costs, scores = [cost] * 4, [score] * 4
+    for budget in np.linspace(0.5, 3.0, 7):
+        (found,) = solver.solve(costs, scores, np.array([budget]))
+        within = [s for c, s in everything(costs, scores) if c <= budget]
+        assert (found.score if found else None) == (max(within) if within else None)
 
 
 def test_equal_options_are_settled_by_cost_then_by_index() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgnas_deploy import spaces, tables
-from sgnas_deploy.errors import BadInput
+from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.tables.calibration import calibration_networks, stratified
 from sgnas_deploy.tables.predictor import Costs, costs_of, macs_costs
 from tests.tables import synthetic
@@ -129,3 +129,9 @@ def test_costs_add_up() -> None:
     expected = sum(by_key[block.key] for _, block in TINY.network_blocks(options))
     assert costs.total(options) == pytest.approx(expected)
     assert Costs(costs.options, costs.fixed).range[0] <= expected
+
+
+def test_a_clock_that_tells_nothing_apart_is_named() -> None:
+    costs = costs_of(TINY, {block.key: 1.0 for block in spaces.all_blocks(TINY)})
+    with pytest.raises(EnvironmentProblem, match="cannot tell networks apart"):
+        calibration_networks(TINY, costs, 9, seed=0)

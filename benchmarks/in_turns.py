@@ -1,0 +1,80 @@
+"""Forms of the same work, measured in turns and each in fresh processes.
+
+So a machine that changes its mood changes it for all of them, and a process's peak memory is the
+peak of one form. Figures depend on the machine: compare within one run only.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def timed(step: Callable[[int], object], steps: int) -> dict[str, float]:
+    """Time steps in this process; the first one warms up and is not counted."""
+    seconds = []
+    for number in range(steps + 1):
+        started = time.perf_counter()
+        step(number)
+        seconds.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "step_s": statistics.median(seconds[1:]),
+        "least_s": min(seconds[1:]),
+        "peak_rss_bytes": peak,
+    }
+
+
+def in_fresh_process(module: str, form: str, flags: dict[str, Any]) -> dict[str, float]:
+    """Run a benchmark's module for one form; its last line is what `timed` gave."""
+    command = [sys.executable, "-m", module, "--form", form]
+    for name, value in flags.items():
+        command += [f"--{name}", str(value)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def rows(
+    module: str, forms: Sequence[str], rounds: int, batch: int, flags: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Measure all forms in turns: per form medians over the rounds, and the best round."""
+    runs: dict[str, list[dict[str, float]]] = {form: [] for form in forms}
+    for number in range(rounds):
+        for form in forms:
+            run = in_fresh_process(module, form, flags)
+            runs[form].append(run)
+            print(
+                f"round {number}: {form} {batch / run['step_s']:.1f} images/s, "
+                f"peak {run['peak_rss_bytes'] / 1e9:.2f} GB",
+                file=sys.stderr,
+            )
+    found = {}
+    for form, measured in runs.items():
+        step_s = statistics.median(run["step_s"] for run in measured)
+        found[form] = {
+            "step_s": step_s,
+            "images_per_s": batch / step_s,
+            "best_images_per_s": batch / min(run["least_s"] for run in measured),
+            "peak_rss_bytes": max(run["peak_rss_bytes"] for run in measured),
+            "rounds_step_s": [run["step_s"] for run in measured],
+        }
+    return found
+
+
+def versions() -> dict[str, str]:
+    """What the figures depend on."""
+    import torch
+
+    return {
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
