@@ -17,7 +17,7 @@ def main(artefact: str, images: list[str]) -> None:
         for image in images:
             guesses = model.classify(image, top=3)
             told = ", ".join(f"{guess.label} {guess.probability:.1%}" for guess in guesses)
-            print(f"{image}: {told}")  # noqa: T201 - its output
+            print(f"{image}: {told}")
 
 
 if __name__ == "__main__":

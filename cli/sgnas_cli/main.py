@@ -15,17 +15,21 @@ import typer.core
 import typer.main
 
 from sgnas_cli.commands import (
+    bench,
     demo,
     devices,
     doctor,
     export,
+    fit,
     generate,
     lut,
     profile,
+    report,
     retrain,
     train,
     validate,
 )
+from sgnas_cli.commands import run as run_command
 from sgnas_cli.options import examples
 from sgnas_cli.output import close_stdout, show_error
 from sgnas_deploy.errors import SgnasError
@@ -42,8 +46,9 @@ _MACHINE: Final = frozenset(
 
 
 _ORDER: Final = (
-    *("demo", "profile", "train", "generate", "retrain", "export", "validate"),
-    *("lut", "devices", "doctor"),
+    *("demo", "profile", "train", "generate", "fit", "retrain", "export", "validate"),
+    *("report", "run"),
+    *("lut", "devices", "doctor", "bench"),
 )
 
 
@@ -93,7 +98,22 @@ def _sgnas(
     del version  # the callback has answered
 
 
-for _command in (demo, profile, train, generate, retrain, export, validate, lut, devices, doctor):
+for _command in (
+    demo,
+    profile,
+    train,
+    generate,
+    fit,
+    retrain,
+    export,
+    validate,
+    report,
+    run_command,
+    lut,
+    devices,
+    doctor,
+    bench,
+):
     _command.register(app)
 
 

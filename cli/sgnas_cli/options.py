@@ -46,7 +46,8 @@ Space = Annotated[
     typer.Option(
         "--space",
         metavar="SPACE",
-        help="tiny, cifar or imagenet, with variants such as imagenet+r192+hswish+se. "
+        help="tiny, cifar, imagenet or nasbench201, with variants such as "
+        "imagenet+r192+hswish+se. "
         "[default: the workspace's, else imagenet]",
     ),
 ]
@@ -99,32 +100,56 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="cpu|gpu|jetson|NAME",
-        help="cpu: this machine with ONNX Runtime. gpu, jetson: TensorRT (not built yet). "
-        "NAME: one of `sgnas devices`.",
+        help="cpu: this machine with ONNX Runtime. gpu, jetson: TensorRT (not yet run on "
+        "hardware). NAME: one of `sgnas devices`.",
     ),
 ]
 Host = Annotated[
     str | None,
-    typer.Option("--host", metavar="USER@HOST", help="Reach the device over SSH. (not built yet)"),
+    typer.Option("--host", metavar="USER@HOST", help="Reach the device over SSH."),
 ]
 Backend = Annotated[
     str | None,
     typer.Option(
         "--backend",
         metavar="BACKEND",
-        help="What executes the blocks: onnxruntime; null executes nothing and tests the "
-        "harness; tensorrt, trtexec (not built yet). [default: the device's]",
+        help="What executes the blocks: onnxruntime, openvino; null executes nothing and tests the "
+        "harness; tensorrt, trtexec (not yet run on hardware). [default: the device's]",
     ),
 ]
 PrecisionName: TypeAlias = Literal["fp32", "fp16", "int8"]
 Precision = Annotated[
-    PrecisionName, typer.Option("--precision", help="Number format. fp16, int8: (not built yet).")
+    PrecisionName, typer.Option("--precision", help="Number format of weights and activations.")
 ]
 PrecisionOrTables = Annotated[
     PrecisionName | None,
     typer.Option(
         "--precision",
-        help="Number format. fp16, int8: (not built yet). [default: the table's]",
+        help="Number format of weights and activations. [default: the table's]",
+    ),
+]
+ExportBatch = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="N|dynamic",
+        help="Images a run, or dynamic for any number. [default: the table's]",
+    ),
+]
+CalibrationData = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        metavar="DATA",
+        help="Images that the ranges of int8 are taken from. [default: those it was trained on]",
+    ),
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option(
+        "--max-drop",
+        metavar="SHARE",
+        help="Largest loss of top-1 accuracy. [default: 0.005 for fp16, 0.02 for int8]",
     ),
 ]
 Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Images a run.")]
@@ -152,6 +177,44 @@ Form = Annotated[
 QualityName: TypeAlias = Literal["quick", "normal", "careful"]
 Quality = Annotated[
     QualityName, typer.Option("--quality", help="How many samples are taken, so how long it takes.")
+]
+MaxBlocks = Annotated[
+    int | None,
+    typer.Option(
+        "--max-blocks",
+        metavar="N",
+        min=1,
+        help="Measure only N blocks, chosen to tell most, and predict the others from them; the "
+        "stated error goes into the margin. For slow devices. [default: all]",
+    ),
+]
+TransferFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--transfer-from",
+        metavar="TABLE",
+        help="Measure only a few samples and predict the rest from this table of another device "
+        "or setting, repeatable: the one that fits best is taken.",
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        metavar="N",
+        min=1,
+        help="With --transfer-from: so many blocks and networks at most. [default: 20]",
+    ),
+]
+TargetError = Annotated[
+    float | None,
+    typer.Option(
+        "--target-error",
+        metavar="SHARE",
+        callback=_within(0, 1),
+        help="With --transfer-from: stop as soon as predictions of networks err by no more. "
+        "[default: 0.02]",
+    ),
 ]
 TableOut = Annotated[
     Path | None,
@@ -184,6 +247,13 @@ DataToReport = Annotated[
 ]
 Budgets = Annotated[
     int, typer.Option("--budgets", metavar="N", min=1, help="How many budgets each step trains on.")
+]
+TrainingPrecision = Annotated[
+    Literal["fp32", "bf16"],
+    typer.Option(
+        "--precision",
+        help="Of the supernet's passes; bf16 is faster where the processor has it.",
+    ),
 ]
 Inherit = Annotated[
     bool,
@@ -218,11 +288,87 @@ Margin = Annotated[
     ),
 ]
 
+# fit
+Budget = Annotated[
+    list[str] | None,
+    typer.Option("--latency-ms", metavar="MS", help="A latency budget in ms, repeatable."),
+]
+Rounds = Annotated[
+    int,
+    typer.Option(
+        "--rounds", metavar="N", min=1, max=10, help="Generate and measure at most that often."
+    ),
+]
+HeadRoom = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        callback=_within(0, 1, low_fits=True),
+        metavar="SHARE",
+        help="Share of a budget to keep free for a later verdict. "
+        "[default: what noise and drift ask for]",
+    ),
+]
+
 # export and validate
 Format = Annotated[
     str,
     typer.Option(
-        "--format", metavar="onnx|tensorrt", help="What to write. tensorrt: (not built yet)."
+        "--format",
+        metavar="onnx|openvino|tensorrt",
+        help="What to write. tensorrt: an engine for one kind of GPU (not yet run on hardware).",
+    ),
+]
+FlavourName: TypeAlias = Literal["auto", "tensorrt", "rtx"]
+Flavour = Annotated[
+    FlavourName | None,
+    typer.Option(
+        "--flavour",
+        help="Of an engine: TensorRT (not yet run on hardware), or TensorRT for RTX, which builds "
+        "without a GPU and never for a Jetson. [default: the one that is installed]",
+    ),
+]
+EngineDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="gpu|jetson|NAME",
+        help="Build the engine on this device and fetch it (not yet run on hardware). "
+        "[default: this machine]",
+    ),
+]
+WorkspaceMib = Annotated[
+    int | None,
+    typer.Option(
+        "--workspace-mib",
+        metavar="MIB",
+        min=1,
+        help="Scratch memory that a layer of an engine may take. [default: all]",
+    ),
+]
+OptimisationLevel = Annotated[
+    int | None,
+    typer.Option(
+        "--optimisation-level",
+        metavar="0-5",
+        min=0,
+        max=5,
+        help="0 builds an engine fast, 5 builds a fast engine; not for rtx. [default: TensorRT's]",
+    ),
+]
+HardwareCompatibility = Annotated[
+    Literal["none", "ampere_plus", "same_compute_capability"] | None,
+    typer.Option(
+        "--hardware-compatibility",
+        help="Other GPUs that an engine must run on; not for rtx. [default: none]",
+    ),
+]
+ComputeCapability = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compute-capability",
+        metavar="X.Y",
+        help="GPUs to build an engine for, repeatable; rtx only. [default: a portable engine]",
     ),
 ]
 Latency = Annotated[
@@ -239,7 +385,8 @@ DeviceOrTables = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help="Where to measure. gpu, jetson: (not built yet). [default: the table's device]",
+        help="Where to measure: cpu, gpu, jetson, or one of `sgnas devices`. "
+        "[default: the table's device]",
     ),
 ]
 Confidence = Annotated[
@@ -266,6 +413,42 @@ Networks = Annotated[
     int,
     typer.Option("--networks", metavar="N", min=2, help="How many fresh networks are measured."),
 ]
+Optimised = Annotated[
+    int,
+    typer.Option(
+        "--optimised",
+        metavar="N",
+        min=0,
+        help="How many networks optimised against the table are measured too, and reported apart.",
+    ),
+]
+MigratedOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Where to write it. [default: over the old file]"),
+]
+ExportedOut = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")]
+TablePart = Annotated[
+    Literal["layers", "blocks", "networks"],
+    typer.Option(
+        "--what",
+        help="layers: each option of each layer. blocks: each distinct block. networks: those "
+        "that calibrate.",
+    ),
+]
+FileForm = Annotated[Literal["csv", "json"], typer.Option("--format", help="Of the file.")]
 MergedOut = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="Where to write the joined table.")
+]
+
+# report and run
+ReportOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE.html",
+        help="Where to write the page. [default: reports/report.html in the workspace]",
+    ),
+]
+Top = Annotated[
+    int, typer.Option("--top", metavar="K", min=1, help="How many classes of an image are told.")
 ]

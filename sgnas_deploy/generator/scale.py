@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sgnas_deploy.blocks import macs
 from sgnas_deploy.errors import BadInput
+from sgnas_deploy.solver import enumeration
 from sgnas_deploy.spaces import Space
 
 
@@ -47,12 +48,14 @@ class Scale:
             from its latency on, more budget has nothing to buy.
         fastest_s: predicted latency of `fastest`.
         slowest_s: predicted latency of `largest`.
+        networks: the space's networks where not every combination of options is one.
     """
 
     fastest: tuple[int, ...]
     largest: tuple[int, ...]
     fastest_s: float
     slowest_s: float
+    networks: npt.NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
 
     def share(self, latency_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Min-max normalised latencies, clipped to 0..1."""
@@ -68,14 +71,20 @@ def scale_of(model: LatencyModel, space: Space) -> Scale:
     Raises:
         BadInput: the largest network is not slower than the fastest one.
     """
-    operations = option_macs(space)
-    fastest = tuple(
-        int(np.lexsort((-m, c))[0]) for c, m in zip(model.option_costs, operations, strict=True)
-    )
-    largest = tuple(
-        int(np.lexsort((c, -m))[0]) for c, m in zip(model.option_costs, operations, strict=True)
-    )
-    found = Scale(fastest, largest, model.predict_s(fastest), model.predict_s(largest))
+    operations, networks = option_macs(space), space.networks()
+    if networks is None:
+        fastest = tuple(
+            int(np.lexsort((-m, c))[0]) for c, m in zip(model.option_costs, operations, strict=True)
+        )
+        largest = tuple(
+            int(np.lexsort((c, -m))[0]) for c, m in zip(model.option_costs, operations, strict=True)
+        )
+    else:
+        cost = enumeration.totals(model.option_costs, networks)
+        most = enumeration.totals(operations, networks)
+        fastest = tuple(networks[np.lexsort((-most, cost))[0]].tolist())
+        largest = tuple(networks[np.lexsort((cost, -most))[0]].tolist())
+    found = Scale(fastest, largest, model.predict_s(fastest), model.predict_s(largest), networks)
     if found.slowest_s <= found.fastest_s:
         raise BadInput(
             "in this table the largest network is not slower than the fastest one",

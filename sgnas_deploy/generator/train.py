@@ -70,6 +70,7 @@ class GeneratorTask:
             network.parameters(), lr=recipe.learning_rate, betas=recipe.betas
         )
         self._errors: list[float] = []
+        self._readings: dict[str, float] = {}
 
     @property
     def budget_error(self) -> float:
@@ -92,18 +93,51 @@ class GeneratorTask:
         uniform = torch.rand(logits.shape).clamp_min(1e-20).to(images.device)
         temperature = recipe.temperature * recipe.temperature_decay**epoch
         gates = gumbel_softmax(logits, uniform, temperature)
-        of_image = torch.arange(len(images), device=images.device) % len(shares)
-        output = self._frozen.soft_forward(images, gates[of_image])
-        entropy = functional.cross_entropy(output, labels, label_smoothing=recipe.label_smoothing)
+        entropy, of_gates = self._entropy(images, labels, gates.detach())
         own = logits.softmax(dim=-1) if recipe.expected_under == "probabilities" else gates
         width_s = self._scale.slowest_s - self._scale.fastest_s
         target_s = self._scale.fastest_s + shares * width_s
         distance_s = self._expected(own) - target_s
         penalty = budget_penalty(distance_s / width_s, recipe)
-        torch.autograd.backward(entropy + penalty)
+        torch.autograd.backward((gates, penalty), (of_gates, torch.ones_like(penalty)))
         self._optimizer.step()
         self._errors.append(float((distance_s / target_s).detach().abs().mean()))
-        return float(entropy.detach())
+        self._readings = {
+            "temperature": float(temperature),
+            "budget_error": self._errors[-1],
+            "target_s": float(target_s.mean()),
+            "expected_s": float((target_s + distance_s).detach().mean()),
+        }
+        return entropy
+
+    def _entropy(self, images: Tensor, labels: Tensor, gates: Tensor) -> tuple[float, Tensor]:
+        """Cross-entropy of the mixtures, and its gradient with respect to the gates.
+
+        Images side by side see the same budget. Where the supernet allows it, few of them are
+        computed at a time, which is the same but for rounding, and takes less time and memory.
+        """
+        recipe, kind = self._recipe, images.device.type
+        leaf = gates.requires_grad_()
+        of_image = torch.arange(len(images), device=images.device) * len(gates) // len(images)
+        together = (self._frozen.soft_together if kind == "cpu" else None) or len(images)
+        total = 0.0
+        for start in range(0, len(images), together):
+            own = slice(start, start + together)
+            with torch.autocast(kind, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                output = self._frozen.soft_forward(images[own], leaf[of_image[own]])
+            entropy = functional.cross_entropy(
+                output.float(),
+                labels[own],
+                reduction="sum",
+                label_smoothing=recipe.label_smoothing,
+            ) / len(images)
+            torch.autograd.backward(entropy)
+            total += float(entropy.detach())
+        return total, leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
+
+    def readings(self) -> dict[str, float]:
+        """Temperature, and expected against target latency, of the last step."""
+        return self._readings
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights, moments, and the epoch's budget errors."""
@@ -164,6 +198,8 @@ class Job:
         spec: what the user called them.
         recipe: the settings.
         seed: decides first weights, priors, order, budgets and noise.
+        supernet_space: space of the supernet, where it is a smaller variant of `space` with the
+            same decisions; None where it is the supernet of `space` itself.
     """
 
     space: Space
@@ -176,6 +212,7 @@ class Job:
     spec: str
     recipe: Recipe
     seed: int
+    supernet_space: Space | None = None
 
 
 def run(
@@ -191,7 +228,7 @@ def run(
         reporter: listens.
     """
     device = process.prepare()
-    frozen, described = supernet.load(job.supernet, job.space)
+    frozen, described = supernet.load(job.supernet, job.supernet_space or job.space)
     scale = scale_of(job.model, job.space)
     process.seed_all("generator", job.seed)
     network = generator.build(job.space, job.recipe)

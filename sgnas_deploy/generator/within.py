@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sgnas_deploy import solver
 from sgnas_deploy.generator.scale import LatencyModel, Scale
-from sgnas_deploy.solver import spending
+from sgnas_deploy.solver import enumeration, spending
 
 HAIR: Final = 1e-12
 """Share of a sum of costs that is kept back, because sums in another order differ in last bits."""
@@ -56,9 +56,16 @@ def best_within(
     if not (targets_s >= scale.fastest_s).all():
         raise ValueError("a target is below the fastest network")
     sums = model.total_cost(targets_s)
-    least, most = solver.feasible_range(model.option_costs)
-    room = np.clip(sums - HAIR * np.abs(sums) - model.fixed_cost, least, most)
-    if operations is None:
+    room = sums - HAIR * np.abs(sums) - model.fixed_cost
+    if scale.networks is None:
+        room = np.clip(room, *solver.feasible_range(model.option_costs))
+    if scale.networks is not None:
+        # Never below the fastest network, for which no hair can be kept back.
+        least = enumeration.totals(model.option_costs, np.array([scale.fastest]))[0]
+        solutions = enumeration.solve(
+            scale.networks, model.option_costs, scores, np.maximum(room, least), operations
+        )
+    elif operations is None:
         solutions = solver.solve_each(model.option_costs, scores, room)
     else:
         solutions = spending.solve(model.option_costs, scores, operations, room)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sgnas_deploy import data, files, generator, spaces, supernet, tables
 from sgnas_deploy.errors import BadInput
@@ -32,6 +33,7 @@ class TrainGeneratorRequest:
         epochs: None for the recipe's.
         percentile: the percentile of a hot run that budgets speak of.
         budgets: how many budgets each step trains on.
+        precision: of the frozen supernet's passes.
         fresh: forget an interrupted training.
     """
 
@@ -42,6 +44,7 @@ class TrainGeneratorRequest:
     batch: int | None = None
     percentile: float = 50.0
     budgets: int = 8
+    precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
     fresh: bool = False
 
@@ -139,7 +142,12 @@ def train_generator(request: TrainGeneratorRequest, reporter: Reporter) -> Train
 
 
 def _recipe(request: TrainGeneratorRequest) -> Recipe:
-    changed = {"epochs": request.epochs, "batch": request.batch, "budgets": request.budgets}
+    changed = {
+        "epochs": request.epochs,
+        "batch": request.batch,
+        "budgets": request.budgets,
+        "precision": request.precision,
+    }
     return Recipe.model_validate({k: v for k, v in changed.items() if v is not None})
 
 

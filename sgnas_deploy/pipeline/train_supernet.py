@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sgnas_deploy import data, files, spaces, supernet
 from sgnas_deploy.errors import BadInput
@@ -34,6 +34,7 @@ class TrainSupernetRequest:
         space: identifier; None for the workspace's, else `imagenet`.
         epochs: None for the recipe's.
         batch: images a step; None for the recipe's.
+        precision: of the passes; weights, statistics and losses are fp32.
         fresh: forget an interrupted training.
     """
 
@@ -42,6 +43,7 @@ class TrainSupernetRequest:
     space: str | None = None
     epochs: int | None = None
     batch: int | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
     fresh: bool = False
 
@@ -88,7 +90,10 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
     require_classes(found, space)
     usual = recipes.supernet(space, found)
     recipe = dataclasses.replace(
-        usual, epochs=request.epochs or usual.epochs, batch=request.batch or usual.batch
+        usual,
+        epochs=request.epochs or usual.epochs,
+        batch=request.batch or usual.batch,
+        precision=request.precision,
     )
     weights = supernet.weights_path(workspace.supernet, space)
     config = {

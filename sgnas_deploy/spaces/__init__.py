@@ -16,11 +16,12 @@ import pkgutil
 from typing import Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from sgnas_deploy.blocks import Block
 from sgnas_deploy.errors import BadInput
 
-FAMILIES = frozenset({"mixed"})
+FAMILIES = frozenset({"cell", "mixed"})
 """Files of this folder that hold what several spaces share, and are no space themselves."""
 
 
@@ -54,6 +55,9 @@ class Space(Protocol):
     def option_label(self, decision: int, option: int) -> str:
         """What a person reads for an option, such as `3x2 7x1`."""
 
+    def spelling(self, options: tuple[int, ...]) -> str | None:
+        """A network as others write it, such as a benchmark's string; None where nobody does."""
+
     def option_blocks(self, decision: int, option: int) -> tuple[Block, ...]:
         """The blocks that an option brings."""
 
@@ -66,6 +70,15 @@ class Space(Protocol):
 
     def fixed_blocks(self) -> tuple[Block, ...]:
         """The blocks that every network has (stem and head)."""
+
+    def networks(self) -> npt.NDArray[np.int64] | None:
+        """Every network, shape (n, decisions), where not every combination of options is one.
+
+        None where it is. A space that lists its networks is solved by enumeration.
+        """
+
+    def check(self, options: tuple[int, ...]) -> None:
+        """Raise BadInput unless the options are a network of the space, in its one spelling."""
 
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
         """Random options, spread widely over the range of costs (not uniform over networks)."""

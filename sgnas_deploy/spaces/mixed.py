@@ -155,6 +155,9 @@ class MixedSpace:
         counts = zip(KERNELS, self.multisets[option], strict=True)
         return " ".join(f"{kernel}x{n}" for kernel, n in counts if n)
 
+    def spelling(self, options: tuple[int, ...]) -> None:
+        """None: networks of this family have no common spelling."""
+
     def layer_block(self, decision: int, counts: tuple[int, int, int]) -> MixedMBConv:
         """The block of a layer for a multiset of kernel sizes."""
         at = self.shapes[decision]
@@ -176,6 +179,13 @@ class MixedSpace:
     def fixed_blocks(self) -> tuple[Block, ...]:
         """Stem and head."""
         return (self._stem, self._head)
+
+    def networks(self) -> None:
+        """None: every combination of options is a network."""
+
+    def check(self, options: tuple[int, ...]) -> None:
+        """Raise BadInput unless there is one valid option per layer."""
+        check_options(self, options)
 
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
         """Random options; width and taste in kernels are drawn once a network, then per layer.

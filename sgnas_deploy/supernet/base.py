@@ -32,10 +32,13 @@ class Supernet(nn.Module, ABC):
     Attributes:
         space: the space, without variants that the supernet does not know.
         dropout: share of the pooled features that training drops before the classifier.
+        soft_together: images whose mixtures are computed together on a CPU, where they do not
+            depend on each other; None where they do.
     """
 
     space: Space
     dropout: float = 0.0
+    soft_together: int | None = None
 
     @abstractmethod
     def forward(self, images: Tensor, choice: Choice) -> Tensor:

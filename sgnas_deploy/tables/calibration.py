@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from sgnas_deploy.tables.statistics import Floats
 
 Options: TypeAlias = tuple[int, ...]
 
+WIDE: Final = 8.0
+"""From this ratio of the dearest to the cheapest network on, places are spaced by ratio."""
+
 
 def calibration_networks(space: Space, costs: Costs, count: int, seed: int) -> tuple[Options, ...]:
     """Networks that bracket everything a table will be asked about.
 
     The cheapest and the dearest network, one close to each of them (so that leaving an end out is
-    no far extrapolation), the rest evenly between.
+    no far extrapolation), the rest evenly between; in the logarithm where the dearest costs many
+    times the cheapest, because errors are relative.
 
     Args:
         space: the search space.
@@ -37,6 +41,9 @@ def calibration_networks(space: Space, costs: Costs, count: int, seed: int) -> t
             "look at the device with: sgnas devices test NAME",
         )
     inner = np.linspace(0.06, 0.94, count - 2)
+    low, high = costs.range
+    if low > 0 and high > WIDE * low:
+        inner = ((high / low) ** inner - 1) / (high / low - 1)
     chosen = stratified(space, costs, inner, seed, exclude={cheapest, dearest})
     return (cheapest, *chosen, dearest)
 

@@ -164,6 +164,13 @@ class Predictor:
         return float(self.latency_s(low)), float(self.latency_s(high))
 
 
+def light_costs(table: LatencyTable, space: Space) -> Costs:
+    """The part of a space's costs that is of blocks without weights."""
+    weights = {b.key: weight_bytes(b, table.precision) for b in spaces.all_blocks(space)}
+    times_s = block_times_s(table)
+    return costs_of(space, {k: 0.0 if weights[k] else t for k, t in times_s.items()})
+
+
 def block_times_s(table: LatencyTable, passes: slice = slice(None)) -> dict[str, float]:
     """Time of each block by the table's statistic, over all passes or some of them.
 
@@ -190,13 +197,23 @@ def fit_costs(
     with_bytes: bool,
     level: Level = pooled_percentile_s,
 ) -> Fit:
-    """Fit g for any costs on the table's calibration networks."""
+    """Fit g for any costs on the table's calibration networks.
+
+    Args:
+        table: whose networks calibrate.
+        costs: of its space's choices.
+        percentile: of a network's hot runs.
+        with_bytes: whether weight bytes, and blocks without weights, may have a price of their own.
+        level: what a network's launches come to.
+    """
     space = spaces.load(table.space)
     sizes = bytes_costs(space, table.precision)
+    light = light_costs(table, space)
     return fit(
         [costs.total(network.options) for network in table.networks],
         [sizes.total(n.options) if with_bytes else 0.0 for n in table.networks],
         [float(value) for value in measured_s(table, percentile, level)],
+        [light.total(n.options) for n in table.networks] if with_bytes else None,
     )
 
 
@@ -221,12 +238,14 @@ def predictor(
     space = spaces.load(table.space)
     times = costs_of(space, block_times_s(table))
     sizes = bytes_costs(space, table.precision)
+    lights = light_costs(table, space)
     found = fit_costs(table, times, percentile, with_bytes=True, level=level)
     costs = Costs(
         options=tuple(
-            t + found.s_per_byte * b for t, b in zip(times.options, sizes.options, strict=True)
+            t + found.s_per_byte * b + found.light * light
+            for t, b, light in zip(times.options, sizes.options, lights.options, strict=True)
         ),
-        fixed=times.fixed + found.s_per_byte * sizes.fixed,
+        fixed=times.fixed + found.s_per_byte * sizes.fixed + found.light * lights.fixed,
         networks=times.networks,
     )
     if float(evaluate(found.coefficients, costs.range[0])) <= 0:

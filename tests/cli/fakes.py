@@ -26,11 +26,14 @@ class FakePipeline:
             self.answer(name, result)
         for name, result in {
             "lut.show": samples.SHOW_ONE,
-            "lut.check": samples.CHECK,
+            "lut_check.check": samples.CHECK,
+            "lut.export": samples.EXPORTED,
+            "lut.migrate": samples.MIGRATED,
             "lut.diff": samples.DIFF,
             "lut.merge": samples.MERGE,
             "devices.list_devices": samples.DEVICES,
             "devices.add": samples.SHELF,
+            "devices.remove": samples.SHELF,
             "devices.test": samples.ANSWERS,
         }.items():
             self.answer(name, result)

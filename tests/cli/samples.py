@@ -10,21 +10,26 @@ from sgnas_deploy.pipeline.demo import DemoResult, DemoRow
 from sgnas_deploy.pipeline.devices import Device, DevicesResult, DeviceTest
 from sgnas_deploy.pipeline.doctor import DoctorResult, Finding
 from sgnas_deploy.pipeline.export import Exported, ExportResult
+from sgnas_deploy.pipeline.fit import FitResult, Fitted
 from sgnas_deploy.pipeline.generate import Generated, GenerateResult
 from sgnas_deploy.pipeline.lut import (
-    Agreement,
-    CheckResult,
     DiffResult,
+    ExportedTable,
     MergeResult,
+    MigrateResult,
     ShowResult,
     TableSummary,
 )
+from sgnas_deploy.pipeline.lut_check import Agreement, CheckResult, ReadingReport
 from sgnas_deploy.pipeline.profile import ProfileResult
+from sgnas_deploy.pipeline.report import HeatMap, MissingPart, NetworkPoint, ReportResult
 from sgnas_deploy.pipeline.retrain import Retrained, RetrainResult
+from sgnas_deploy.pipeline.run import Classified, Guess, RunResult
 from sgnas_deploy.pipeline.train_generator import TrainGeneratorResult
 from sgnas_deploy.pipeline.train_supernet import TrainSupernetResult
-from sgnas_deploy.pipeline.validate import Validated, ValidateResult
+from sgnas_deploy.pipeline.validate import Validated, ValidateResult, overall
 from sgnas_deploy.verdict import Verdict
+from tests.cli.bench_samples import BENCH
 
 SHA = "0123456789abcdef" * 4
 TABLE = Path("sgnas-work/luts/tiny--cpu--null-fp32-b1-t1.json")
@@ -45,6 +50,10 @@ PROFILE = ProfileResult(
     drift=0.03,
     warnings=("another process keeps [a core] busy",),
     seconds=61.0,
+)
+
+PROFILE_NOISY = PROFILE.model_copy(
+    update={"blocks": 100, "estimated": 400, "estimate_error": 0.04, "too_noisy": True}
 )
 
 SUPERNET = TrainSupernetResult(
@@ -95,6 +104,69 @@ GENERATE = GenerateResult(
     warnings=("3 ms is above the slowest network",),
     seconds=0.25,
 )
+
+
+def fit_result(*verdicts: Verdict) -> FitResult:
+    """A budget for each verdict; a FAIL has no network."""
+    reasons = {"PASS": "", "FAIL": "no network is that fast", "UNDECIDED": "too noisy"}
+    budgets = []
+    for number, verdict in enumerate(verdicts, start=1):
+        one = Fitted(budget_s=number / 1000, verdict=verdict, reason=reasons[verdict])
+        if verdict != "FAIL":
+            made = generated_one(number)
+            one = one.model_copy(
+                update={
+                    "name": made.name,
+                    "path": made.path,
+                    "artefact": Path(f"sgnas-work/fit/{made.name}.onnx"),
+                    "artefact_sha256": SHA,
+                    "table_s": number / 1050,
+                    "predicted_s": number / 1040,
+                    "measured_s": number / 1020,
+                    "correction": 1.03,
+                    "unused": 0.02,
+                    "p50_s": number / 1020,
+                    "p95_s": number / 1000,
+                    "launches": 8,
+                    "runs": 480,
+                    "candidates": 3,
+                    "macs": made.macs,
+                    "params": made.params,
+                    "labels": made.labels,
+                }
+            )
+        budgets.append(one)
+    return FitResult(
+        verdict=overall(verdicts),
+        space="tiny",
+        table=TABLE,
+        table_sha256=SHA,
+        device="cpu",
+        threads=1,
+        batch=1,
+        precision="fp32",
+        form="concat",
+        percentile=50.0,
+        confidence=0.95,
+        scores="macs",
+        headroom=0.025,
+        headroom_noise=0.005,
+        headroom_shift=0.01,
+        spread=0.01,
+        moved=0.002,
+        fastest_s=0.001,
+        slowest_s=0.003,
+        rounds=2,
+        round_errors=(0.03, 0.01),
+        networks=20,
+        launches=300,
+        budgets=tuple(budgets),
+        unused=0.02,
+        environment={"machine.cpu": "invented"},
+        ended="2026-01-31T12:00:00Z",
+        seconds=90.0,
+    )
+
 
 RETRAIN = RetrainResult(
     data="digits",
@@ -187,22 +259,76 @@ def summary(space: str) -> TableSummary:
     )
 
 
+SHOW_ESTIMATED = ShowResult(
+    tables=(
+        summary("tiny").model_copy(
+            update={
+                "blocks": 12,
+                "estimated": 488,
+                "estimate_method": "transfer",
+                "estimate_error": 0.04,
+                "sources": ("tiny--shelf--null-fp32-b1-t1",),
+            }
+        ),
+    )
+)
 SHOW_ONE = ShowResult(tables=(summary("tiny"),))
 SHOW_MANY = ShowResult(tables=(summary("tiny"), summary("cifar")))
 SHOW_NONE = ShowResult(tables=())
 
-CHECK = CheckResult(
-    path=TABLE,
-    networks=20,
+READING = ReadingReport(
     percentile=50.0,
+    best_launch=False,
+    model="affine",
+    margin=0.05,
+    leave_one_out=0.01,
     table=Agreement(mape=0.02, maximum=0.05, bias=-0.01, spearman=0.99),
     macs=Agreement(mape=0.2, maximum=0.5, bias=0.1, spearman=0.9),
     constant=Agreement(mape=0.4, maximum=0.9, bias=0.0, spearman=0.0),
     repeat=Agreement(mape=0.01, maximum=0.02, bias=0.0, spearman=1.0),
-    points=((0.001, 0.001),),
+    table_less_macs=(-0.25, -0.1),
+    macs_near_floor=False,
+    points=((0.001, 0.0011), (0.002, 0.002), (0.004, 0.0039)),
+    optimised=Agreement(mape=0.03, maximum=0.06, bias=-0.03, spearman=1.0),
+    optimised_repeat=Agreement(mape=0.01, maximum=0.02, bias=0.0, spearman=1.0),
+    optimised_over=1,
+    optimised_points=((0.003, 0.0031),),
+)
+CHECK = CheckResult(
+    path=TABLE,
+    name=TABLE.stem,
+    sha256=SHA,
+    measured="2026-01-02T03:04:05Z",
+    networks=((0,), (1,), (2,)),
+    optimised=((3,),),
+    launches=4,
+    seed=1,
+    low=READING.model_copy(
+        update={
+            "percentile": 10.0,
+            "best_launch": True,
+            "macs_near_floor": True,
+            "missed": ("mean error 2.50% is above 2%",),
+            "out_of_reach": ("largest error 9.0% is above 5%",),
+        }
+    ),
+    asked=READING,
+    conditions={"load_1min": "0.5..1.5"},
+    warnings=("another process kept a core busy",),
     passed=True,
+    too_noisy=False,
+    seconds=61.0,
 )
 CHECK_FAILED = CHECK.model_copy(update={"passed": False})
+CHECK_NOISY = CHECK.model_copy(
+    update={
+        "passed": False,
+        "too_noisy": True,
+        "low": READING.model_copy(update={"table_less_macs": (-0.01, 0.01)}),
+        "asked": READING.model_copy(update={"optimised": None, "table_less_macs": (0.1, 0.2)}),
+        "optimised": (),
+    }
+)
 
 DIFF = DiffResult(
     first=Path("monday.json"),
@@ -214,6 +340,9 @@ DIFF = DiffResult(
     ratios=(0.9, 0.95, 1.0, 1.05, 1.1),
 )
 DIFF_NOTHING = DIFF.model_copy(update={"settings": (), "common": 0, "ratios": None})
+
+EXPORTED = ExportedTable(out=Path("costs.csv"), rows=499)
+MIGRATED = MigrateResult(table=TABLE, sha256=SHA, before=1, now=2)
 
 MERGE = MergeResult(table=Path("both.json"), sha256=SHA, blocks=500, networks=20)
 
@@ -283,15 +412,60 @@ DEMO = DemoResult(
     workdir=Path("demo-work"),
 )
 
+
+def network_point(number: int, verdict: Verdict | None) -> NetworkPoint:
+    """An invented network in a plot."""
+    asked = generated_one(number)
+    return NetworkPoint(
+        letter="?ABC"[number],
+        name=asked.name,
+        verdict=verdict,
+        budget_s=asked.budget_s,
+        predicted_s=asked.predicted_s,
+        measured_s=None if verdict is None else number / 1050,
+        accuracy=0.7 + number / 20,
+    )
+
+
+REPORT = ReportResult(
+    path=Path("sgnas-work/reports/report.html"),
+    sha256=SHA,
+    size_bytes=80_000,
+    networks=(network_point(1, "PASS"), network_point(2, "FAIL"), network_point(3, None)),
+    calibration=((0.001, 0.00101), (0.002, 0.0021), (0.003, 0.0029)),
+    heat=HeatMap(labels=("3x1", "7x6"), costs_s=((1e-5, 2e-5, 4e-5), (2e-5, 5e-5, 9e-5))),
+    missing=(MissingPart(what="verdicts", command="sgnas validate"),),
+)
+
+RUN = RunResult(
+    model=Path("sgnas-work/models/tiny-1ms.onnx"),
+    sha256=SHA,
+    engine="onnxruntime 1.0",
+    images=(
+        Classified(
+            image=Path("photo[1].png"),
+            guesses=(
+                Guess(label="[red] panda", probability=0.75, index=3),
+                Guess(label="cat", probability=0.125, index=0),
+            ),
+        ),
+    ),
+)
+
+
 RESULTS: dict[str, BaseModel] = {
     "profile": PROFILE,
     "train_supernet": SUPERNET,
     "train_generator": GENERATOR,
     "generate": GENERATE,
+    "fit": fit_result("PASS", "PASS"),
     "retrain": RETRAIN,
     "export": EXPORT,
     "validate": validate_result("PASS", "PASS"),
+    "report": REPORT,
+    "run": RUN,
     "demo": DEMO,
     "doctor": HEALTHY,
+    "bench": BENCH,
 }
 """By pipeline file; its function has the same name."""

@@ -120,8 +120,6 @@ def test_an_empty_workspace_is_told_what_to_run(
         "profile --device cpu --host me@there",
         "profile --device cpu --backend tensorrt",
         "profile --device cpu --backend trtexec",
-        "profile --device cpu --precision fp16",
-        "profile --device cpu --precision int8",
         "profile --device cpu --form ring",
         "profile --device cpu --space tiny+nothing",
         "profile --device nosuch",

@@ -10,6 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from sgnas_cli import output, render
 from tests.cli import samples
+from tests.cli.bench_samples import BENCH
 
 CASES: dict[str, tuple[Callable[[Any], RenderableType], Any]] = {
     "profile": (render.profiled, samples.PROFILE),
@@ -18,22 +19,32 @@ CASES: dict[str, tuple[Callable[[Any], RenderableType], Any]] = {
     "generate": (render.generated, samples.GENERATE),
     "retrain": (render.retrained, samples.RETRAIN),
     "export": (render.exported, samples.EXPORT),
+    "fit": (render.fitted, samples.fit_result("PASS", "FAIL", "UNDECIDED")),
     "validate": (render.validated, samples.validate_result("PASS", "FAIL", "UNDECIDED")),
+    "report": (render.reported, samples.REPORT),
+    "run": (render.classified, samples.RUN),
     "lut-show-one": (render.tables_shown, samples.SHOW_ONE),
     "lut-show-many": (render.tables_shown, samples.SHOW_MANY),
     "lut-show-none": (render.tables_shown, samples.SHOW_NONE),
     "lut-check": (render.table_checked, samples.CHECK),
     "lut-check-failed": (render.table_checked, samples.CHECK_FAILED),
+    "lut-check-noisy": (render.table_checked, samples.CHECK_NOISY),
+    "lut-show-estimated": (render.tables_shown, samples.SHOW_ESTIMATED),
+    "lut-export": (render.table_exported, samples.EXPORTED),
+    "lut-migrate": (render.table_migrated, samples.MIGRATED),
+    "profile-noisy": (render.profiled, samples.PROFILE_NOISY),
     "lut-diff": (render.tables_compared, samples.DIFF),
     "lut-diff-nothing": (render.tables_compared, samples.DIFF_NOTHING),
     "lut-merge": (render.tables_merged, samples.MERGE),
     "devices": (render.devices_listed, samples.DEVICES),
     "device-added": (render.device_added, samples.SHELF),
+    "device-removed": (render.device_removed, samples.SHELF),
     "device-answers": (render.device_tested, samples.ANSWERS),
     "device-silent": (render.device_tested, samples.SILENT),
     "doctor": (render.diagnosed, samples.HEALTHY),
     "doctor-problem": (render.diagnosed, samples.UNHEALTHY),
     "demo": (render.demonstrated, samples.DEMO),
+    "bench": (render.benched, BENCH),
 }
 
 BRACKETS = samples.DEVICES.model_copy(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +82,7 @@ def test_squeeze_and_excitation_is_counted() -> None:
 @pytest.mark.parametrize("name", spaces.names())
 def test_maps_fit_together_through_a_network(name: str) -> None:
     space = spaces.load(name)
-    named = space.network_blocks((0,) * len(space.option_counts))
+    named = space.network_blocks(space.sample(np.random.default_rng(0)))
     for (_, before), (_, after) in itertools.pairwise(named):
         assert before.output_shape == after.input_shape
     for _, block in named:

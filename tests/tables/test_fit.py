@@ -52,6 +52,21 @@ def test_weight_bytes_are_found() -> None:
     assert found.coefficients == pytest.approx((1e-4, 1.2, 0.0))
 
 
+def test_the_price_of_blocks_without_weights_is_found() -> None:
+    light = T * np.array([0.5, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.5, 0.2])
+    found = fit(T, np.zeros_like(B), 1e-4 + 1.2 * (T - 0.7 * light), light)
+    assert found.model == "affine+light"
+    assert found.light == pytest.approx(-0.7)
+    assert found.coefficients == pytest.approx((1e-4, 1.2, 0.0))
+    assert found.error < 1e-12
+
+
+def test_no_block_gets_a_negative_price() -> None:
+    light = T * np.array([0.5, 0.1, 0.4, 0.2, 0.6, 0.1, 0.3, 0.5, 0.2])
+    found = fit(T, np.zeros_like(B), 1e-4 + 1.2 * (T - 1.3 * light), light)
+    assert found.light >= -1
+
+
 def test_bending_down_is_not_followed() -> None:
     found = fit(T, np.zeros_like(B), 2e-3 * np.sqrt(T / 1e-3))
     assert found.coefficients[2] == 0

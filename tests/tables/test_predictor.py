@@ -135,3 +135,13 @@ def test_a_clock_that_tells_nothing_apart_is_named() -> None:
     costs = costs_of(TINY, {block.key: 1.0 for block in spaces.all_blocks(TINY)})
     with pytest.raises(EnvironmentProblem, match="cannot tell networks apart"):
         calibration_networks(TINY, costs, 9, seed=0)
+
+
+def test_places_are_spaced_by_ratio_where_networks_differ_widely() -> None:
+    space = spaces.load("nasbench201")
+    costs = macs_costs(space)
+    low, high = costs.range
+    totals = [costs.total(found) for found in calibration_networks(space, costs, 9, seed=0)]
+    assert high > 8 * low
+    middle = np.sqrt(low * high)
+    assert sum(total < middle for total in totals) >= 3

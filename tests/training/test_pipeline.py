@@ -91,7 +91,8 @@ def assert_same(first: Path, second: Path) -> None:
 def test_a_supernet_is_trained_and_loaded(images: str, tmp_path: Path) -> None:
     result = train_supernet(request(images, tmp_path / "w"), SILENT)
     assert result.checkpoint == tmp_path / "w" / "supernet" / f"{SPACE}.safetensors"
-    assert sorted(p.suffix for p in result.checkpoint.parent.iterdir()) == [".json", ".safetensors"]
+    left = sorted(p.suffix for p in result.checkpoint.parent.iterdir())
+    assert left == [".json", ".jsonl", ".safetensors"]
     assert result.resumed_at == 0
     assert result.epochs == 2
     assert result.sha256 == files.sha256_of(result.checkpoint)
@@ -130,12 +131,15 @@ def test_a_stopped_supernet_goes_on_as_if_undisturbed(
     with pytest.raises(KeyboardInterrupt):
         train_supernet(request(images, tmp_path / "b"), StopAfter(stop))
     left = list((tmp_path / "b" / "supernet").iterdir())
-    assert [path.suffix for path in left] == [".checkpoint"]
+    assert {path.suffix for path in left} == {".checkpoint", ".jsonl"}
     resumed = train_supernet(request(images, tmp_path / "b"), SILENT)
     assert resumed.resumed_at == (0 if stop < 5 else 1)
+    told = [(tmp_path / name / "supernet" / f"{SPACE}.history.jsonl").read_text() for name in "ab"]
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) >= 2
     assert_same(whole.checkpoint, resumed.checkpoint)
     assert resumed.accuracy == whole.accuracy
-    assert len(list((tmp_path / "b" / "supernet").iterdir())) == 2
+    assert len(list((tmp_path / "b" / "supernet").iterdir())) == 3
 
 
 @pytest.mark.usefixtures("every_step")
@@ -155,7 +159,7 @@ def test_an_interrupted_training_with_other_settings_is_refused(
 def test_a_truncated_checkpoint_is_refused(images: str, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train_supernet(request(images, tmp_path), StopAfter(2))
-    (path,) = (tmp_path / "supernet").iterdir()
+    (path,) = (tmp_path / "supernet").glob("*.checkpoint")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BadInput, match="truncated or corrupt") as refused:
         train_supernet(request(images, tmp_path), SILENT)
@@ -211,7 +215,8 @@ def test_retraining_writes_weights_and_description(images: str, tmp_path: Path) 
     assert found.accuracy == made.accuracy
     assert found.images == 8
     assert found.recipe["epochs"] == 2
-    assert sorted(p.name for p in made.path.parent.iterdir()) == ["net.json", "net.safetensors"]
+    left = sorted(p.name for p in made.path.parent.iterdir())
+    assert left == ["net.history.jsonl", "net.json", "net.safetensors"]
     assert Workspace(tmp_path).last("retrain") == ("net",)
 
 

@@ -13,6 +13,7 @@ def supernet(
     space: options.Space = None,
     epochs: options.Epochs = None,
     batch: options.ImagesAStep = None,
+    precision: options.TrainingPrecision = "fp32",
     seed: options.Seed = 0,
     fresh: options.Fresh = False,
     workdir: options.Workdir = options.WORKDIR,
@@ -31,6 +32,7 @@ def supernet(
         space=space,
         epochs=epochs,
         batch=batch,
+        precision=precision,
         seed=seed,
         fresh=fresh,
     )
@@ -46,6 +48,7 @@ def generator(
     batch: options.ImagesAStep = None,
     percentile: options.Percentile = 50.0,
     budgets: options.Budgets = 8,
+    precision: options.TrainingPrecision = "fp32",
     seed: options.Seed = 0,
     fresh: options.Fresh = False,
     workdir: options.Workdir = options.WORKDIR,
@@ -67,6 +70,7 @@ def generator(
         batch=batch,
         percentile=percentile,
         budgets=budgets,
+        precision=precision,
         seed=seed,
         fresh=fresh,
     )

@@ -55,4 +55,5 @@ def generated(result: GenerateResult) -> RenderableType:
                 ("took", figures.duration(result.seconds)),
             ]
         ),
+        parts.facts([(one.name, one.spelling or "") for one in result.architectures]),
     )
