@@ -122,8 +122,8 @@ class CellSpace:
     def option_blocks(self, decision: int, option: int) -> tuple[Block, ...]:
         """The edge in the cells of each stage; nothing for `none`, and for `skip_connect`.
 
-        An identity executes nothing. The sum that it may lead to is mostly fused into a convolution:
-        of the tables tried, those that count it as a sum predicted worse.
+        An identity executes nothing. The sum that it may lead to is mostly fused into a
+        convolution: of the tables tried, those that count it as a sum predicted worse.
         """
         if OPERATIONS[option] not in BLOCKS:
             return ()

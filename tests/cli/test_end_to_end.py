@@ -7,6 +7,7 @@ overhead, which is enough to test the way from command to command. The whole dem
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,11 +116,8 @@ def test_an_empty_workspace_is_told_what_to_run(
 @pytest.mark.parametrize(
     "line",
     [
-        "profile --device gpu",
         "profile --device jetson",
         "profile --device cpu --host me@there",
-        "profile --device cpu --backend tensorrt",
-        "profile --device cpu --backend trtexec",
         "profile --device cpu --form ring",
         "profile --device cpu --space tiny+nothing",
         "profile --device nosuch",
@@ -127,11 +125,20 @@ def test_an_empty_workspace_is_told_what_to_run(
         "train supernet --data nosuch --space tiny",
     ],
 )
-def test_what_is_unknown_or_not_built_yet_is_one_sentence(line: str, tmp_path: Path) -> None:
+def test_what_is_unknown_is_one_sentence(line: str, tmp_path: Path) -> None:
     work = tmp_path / "empty"
     done = sgnas(*line.split(), "--workdir", work)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert [text.split(": ")[0] for text in done.stderr.splitlines()] == ["error", "cure"]
+    assert not work.exists(), "a refusal leaves nothing behind"
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there may be a GPU")
+@pytest.mark.parametrize("line", ["--device gpu", "--device cpu --backend tensorrt"])
+def test_a_missing_gpu_is_an_environment_problem(line: str, tmp_path: Path) -> None:
+    work = tmp_path / "empty"
+    done = sgnas("profile", *line.split(), "--workdir", work)
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
     assert not work.exists(), "a refusal leaves nothing behind"
 
 
