@@ -17,10 +17,6 @@ pytest.importorskip("torch")
 
 SUPERNET = Path(__file__).parents[2] / "docs/results/nasbench201/supernet.safetensors"
 
-pytestmark = pytest.mark.skipif(
-    not (bench.SHIPPED / "scores.json").is_file(), reason="not made yet: benchmarks.nasbench201"
-)
-
 
 def test_scores_generator_supernet_and_table_belong_together() -> None:
     found = scores.read(bench.SHIPPED / "scores.json")

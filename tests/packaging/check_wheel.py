@@ -63,6 +63,8 @@ def build(out: Path) -> Path:
         check_in(str(name), inside)
     for path in (ROOT / "lut_data").rglob("*.json"):
         check_in(f"sgnas_deploy/lut_data/{path.relative_to(ROOT / 'lut_data')}", inside)
+    for path in (ROOT / "sgnas_deploy" / "bench" / "shipped").iterdir():
+        check_in(str(path.relative_to(ROOT)), inside)
     with tarfile.open(sdist) as archive:
         stray = [n for n in archive.getnames() if "cache" in n or "-work" in n or ".venv" in n]
     check(not stray, f"nothing stray in the sdist {stray}")
@@ -93,7 +95,10 @@ def main() -> None:
         run(sgnas, "doctor", "--json", cwd=home)
         shipped = json.loads(run(sgnas, "lut", "show", "--json", cwd=home))["tables"]
         spaces = {table["space"] for table in shipped}
-        check({"tiny", "cifar", "imagenet"} <= spaces, f"shipped tables are found: {spaces}")
+        check(
+            {"tiny", "cifar", "imagenet", "nasbench201"} <= spaces,
+            f"shipped tables are found: {spaces}",
+        )
         lut = "imagenet--cpu--onnxruntime-fp32-b1-t1"
         flags: tuple[str, ...] = ("--lut", lut, "--count", "3", "--scores", "macs", "--json")
         found = json.loads(run(sgnas, "generate", *flags, cwd=home))["architectures"]
