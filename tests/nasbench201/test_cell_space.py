@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sgnas_deploy import blocks, spaces
 from sgnas_deploy.architectures import Architecture, describe
-from sgnas_deploy.blocks import Block
+from sgnas_deploy.blocks import Block, edge
 from sgnas_deploy.blocks.cell import EDGES, OPERATIONS, Cell, live_edges
 from sgnas_deploy.blocks.convbn import ConvNormStem
-from sgnas_deploy.blocks.edge import BLOCKS, Edge
+from sgnas_deploy.blocks.edge import Edge
 from sgnas_deploy.blocks.meanhead import MeanHead
 from sgnas_deploy.blocks.reduction import Reduction
 from sgnas_deploy.errors import BadInput
@@ -23,7 +23,7 @@ CANONICAL = st.sampled_from([tuple(o) for o in canonical_networks().tolist()])
 SIZES, CHANNELS = st.integers(1, 99), st.integers(1, 500)
 BLOCKS: st.SearchStrategy[Block] = st.one_of(
     st.builds(Cell, SIZES, CHANNELS, CANONICAL.map(lambda own: tuple(OPERATIONS[o] for o in own))),
-    st.builds(Edge, SIZES, CHANNELS, st.sampled_from(BLOCKS), st.integers(1, 9)),
+    st.builds(Edge, SIZES, CHANNELS, st.sampled_from(edge.BLOCKS), st.integers(1, 9)),
     st.builds(ConvNormStem, SIZES, CHANNELS, CHANNELS),
     st.builds(Reduction, SIZES.map(lambda size: 2 * size), CHANNELS, CHANNELS),
     st.builds(MeanHead, SIZES, CHANNELS, CHANNELS),
