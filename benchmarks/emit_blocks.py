@@ -13,6 +13,7 @@ import time
 import onnx
 
 from sgnas_deploy import emitter, spaces
+from sgnas_profilers import protocol
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def main() -> None:
         started = time.perf_counter()
         size = sum(len(emitter.emit_block(block, given.form, 1)) for block in blocks)
         seconds.append(time.perf_counter() - started)
+    sent = sum(len(protocol.pack(emitter.emit_block(block, given.form, 1))) for block in blocks)
     print(
         json.dumps(
             {
@@ -40,6 +42,7 @@ def main() -> None:
                 "form": given.form,
                 "blocks": len(blocks),
                 "bytes": size,
+                "bytes_over_ssh": sent,
                 "first_block_s": first_s,
                 "all_blocks_s": seconds,
                 "onnx": onnx.__version__,

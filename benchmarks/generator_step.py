@@ -13,9 +13,6 @@ The last line on stdout is JSON.
 
 from __future__ import annotations
 
-import argparse
-import json
-
 from benchmarks import in_turns
 from benchmarks.generate_budgets import synthetic
 
@@ -67,38 +64,5 @@ def measure(form: str, space_id: str, batch: int, steps: int, threads: int) -> d
     return in_turns.timed(lambda number: task.step(number, images, labels), steps)
 
 
-def main() -> None:
-    """Parse the flags, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--space", default="cifar")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--forms", default=",".join(FORMS), help="with commas between")
-    parser.add_argument("--form", choices=FORMS, help="measure one form, in this process")
-    options = parser.parse_args()
-    flags = {name: getattr(options, name) for name in ("space", "batch", "steps", "threads")}
-    if options.form:
-        found = measure(options.form, options.space, options.batch, options.steps, options.threads)
-        print(json.dumps(found))
-        return
-    forms = options.forms.split(",")
-    rows = in_turns.rows("benchmarks.generator_step", forms, options.rounds, options.batch, flags)
-    plain = rows.get("plain")
-    speedup = {
-        form: plain["step_s"] / row["step_s"] for form, row in rows.items() if plain is not None
-    }
-    result = {
-        "benchmark": "generator_step",
-        **flags,
-        "rounds": options.rounds,
-        **in_turns.versions(),
-        "speedup_over_plain": speedup,
-        "rows": rows,
-    }
-    print(json.dumps(result))
-
-
 if __name__ == "__main__":
-    main()
+    in_turns.main("generator_step", __doc__, FORMS, measure)

@@ -6,6 +6,7 @@ peak of one form. Figures depend on the machine: compare within one run only.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import resource
@@ -78,3 +79,49 @@ def versions() -> dict[str, str]:
         "machine": platform.machine(),
         "python": platform.python_version(),
     }
+
+
+def main(
+    name: str,
+    about: str | None,
+    forms: Sequence[str],
+    measure: Callable[[str, str, int, int, int], dict[str, float]],
+) -> None:
+    """Parse a training step's flags, measure its forms in turns, print.
+
+    Args:
+        name: of the benchmark's module.
+        about: its docstring.
+        forms: all there are; what `plain` is compared with.
+        measure: takes form, space, batch, steps and threads, and measures in this process.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else "")
+    parser.add_argument("--space", default="cifar")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--forms", default=",".join(forms), help="with commas between")
+    parser.add_argument("--form", choices=forms, help="measure one form, in this process")
+    options = parser.parse_args()
+    flags = {flag: getattr(options, flag) for flag in ("space", "batch", "steps", "threads")}
+    if options.form:
+        own = measure(options.form, options.space, options.batch, options.steps, options.threads)
+        print(json.dumps(own))
+        return
+    found = rows(
+        f"benchmarks.{name}", options.forms.split(","), options.rounds, options.batch, flags
+    )
+    plain = found.get("plain")
+    speedup = {
+        form: plain["step_s"] / row["step_s"] for form, row in found.items() if plain is not None
+    }
+    result = {
+        "benchmark": name,
+        **flags,
+        "rounds": options.rounds,
+        **versions(),
+        "speedup_over_plain": speedup,
+        "rows": found,
+    }
+    print(json.dumps(result))

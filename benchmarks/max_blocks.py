@@ -31,18 +31,7 @@ SHARES = (0.05, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5)
 
 def hidden(table: tables.LatencyTable, count: int) -> tables.LatencyTable:
     """The table as if only so many blocks had been measured."""
-    space = spaces.load(table.space)
-    partial = Partial(space, count)
-    times_s = block_times_s(table)
-    estimates, estimation = partial.estimates({key: times_s[key] for key in partial.keys})
-    kept = set(partial.keys)
-    return table.model_copy(
-        update={
-            "blocks": {key: entry for key, entry in table.blocks.items() if key in kept},
-            "estimates": estimates,
-            "estimation": estimation,
-        }
-    )
+    return Partial(spaces.load(table.space), count).hiding(table)
 
 
 def point(table: tables.LatencyTable, count: int, report: Any | None) -> dict[str, float]:

@@ -50,18 +50,9 @@ def shown(table: tables.LatencyTable, known: Sequence[Known], samples: int) -> t
     """The table as if only so many samples of it had been measured."""
     blocks, networks = split(samples)
     networks = min(networks, len(table.networks))
-    partial = Partial(spaces.load(table.space), blocks, known)
-    times_s = block_times_s(table)
-    estimates, estimation = partial.estimates({key: times_s[key] for key in partial.keys})
-    kept = set(partial.keys)
-    return table.model_copy(
-        update={
-            "blocks": {key: entry for key, entry in table.blocks.items() if key in kept},
-            "estimates": estimates,
-            "estimation": estimation,
-            "networks": spread(table, known[0], max(networks, MIN_NETWORKS)),
-        }
-    )
+    part = Partial(spaces.load(table.space), blocks, known).hiding(table)
+    spread_out = spread(table, known[0], max(networks, MIN_NETWORKS))
+    return part.model_copy(update={"networks": spread_out})
 
 
 def compared(
@@ -97,7 +88,7 @@ def as_it_is(
     """Mean error of a source's costs, calibrated on the new device's networks alone."""
     costs = costs_of(spaces.load(table.space), source)
     few = table.model_copy(update={"networks": entries})
-    found = fit_costs(few, costs, LOW.percentile, with_bytes=False, level=LOW.level)
+    found = fit_costs(few, costs, LOW.percentile, level=LOW.level)
     totals = np.array([costs.total(options) for options in networks])
     return errors(evaluate(found.coefficients, totals), full_s(table, networks)).mape
 

@@ -116,7 +116,6 @@ def export(request: ExportRequest, reporter: Reporter) -> ExportResult:
         ClearNo: outputs or accuracy differ by more than the limit; nothing is written.
         BadInput: nothing to export, a damaged model, a table that is gone, an unknown format, no
             images to calibrate on.
-        NotBuiltYet: a format that is planned.
         EnvironmentProblem: PyTorch or the format's runtime is missing, or the disk is full.
     """
     workspace = Workspace(request.workdir)

@@ -144,7 +144,6 @@ def check(
 
     Raises:
         BadInput: no such table, or an impossible number.
-        NotBuiltYet: the table's device cannot be reached yet.
         EnvironmentProblem: the table is of another machine or setting.
     """
     begin_s = time.monotonic()

@@ -24,13 +24,13 @@ from sgnas_deploy.blocks.cell import EDGES, KERNELS, OPERATIONS
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.spaces.cell import CellSpace, canonical_networks
 from sgnas_deploy.supernet.base import Choice, Supernet
-from sgnas_deploy.supernet.norm import EPSILON, MOMENTUM
+from sgnas_deploy.supernet.norm import EPSILON, MOMENTUM, NormTensors
 
 NODES = 4
 _SKIP, _POOL = OPERATIONS.index("skip_connect"), OPERATIONS.index("avg_pool_3x3")
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(NormTensors):
     """Batch normalisation by the batch's own statistics, in every mode.
 
     Running statistics are followed in training and never used here: a deployed network that
@@ -39,16 +39,6 @@ class BatchNorm(nn.Module):
     Args:
         channels: of the map.
     """
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (B, C, H, W)."""

@@ -22,12 +22,8 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
     return functional.hardswish(x)
 
 
-class Norm(nn.Module):
-    """Batch normalisation over all of its channels, or over the ones that are named.
-
-    Normalisation is per channel, so working on some of them gives what working on all would give
-    for those; the running statistics of the others stay as they are.
-    """
+class NormTensors(nn.Module):
+    """What a batch normalisation of so many channels holds."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -38,6 +34,14 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
+
+
+class Norm(NormTensors):
+    """Batch normalisation over all of its channels, or over the ones that are named.
+
+    Normalisation is per channel, so working on some of them gives what working on all would give
+    for those; the running statistics of the others stay as they are.
+    """
 
     def forward(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
         """Normalise x (B, n, H, W); `channels` (n,) says which channels those n are."""

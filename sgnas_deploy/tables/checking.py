@@ -228,7 +228,7 @@ def compare(
     level, percentile = reading.level, reading.percentile
     found = predictor(table, percentile, level)
     by_macs = macs_costs(space)
-    rival = fit_costs(table, by_macs, percentile, with_bytes=False, level=level)
+    rival = fit_costs(table, by_macs, percentile, level=level)
     networks = list(samples_s)
     totals = np.array([by_macs.total(options) for options in networks])
 

@@ -113,6 +113,19 @@ class Partial:
             ),
         )
 
+    def hiding(self, table: LatencyTable) -> LatencyTable:
+        """A fully measured table as if only `keys` of it had been measured."""
+        times_s = block_times_s(table)
+        estimates, estimation = self.estimates({key: times_s[key] for key in self.keys})
+        kept = set(self.keys)
+        return table.model_copy(
+            update={
+                "blocks": {key: entry for key, entry in table.blocks.items() if key in kept},
+                "estimates": estimates,
+                "estimation": estimation,
+            }
+        )
+
     def _predict(self, measured_s: Costs) -> tuple[Surrogate, tuple[Source, ...]]:
         """The best of the predictions that there are, by their leave-one-out error."""
         candidates = [

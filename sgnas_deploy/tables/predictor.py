@@ -89,12 +89,6 @@ def macs_costs(space: Space) -> Costs:
     return costs_of(space, {block.key: float(macs(block)) for block in spaces.all_blocks(space)})
 
 
-def bytes_costs(space: Space, precision: str) -> Costs:
-    """Weight bytes of a space's choices."""
-    blocks = spaces.all_blocks(space)
-    return costs_of(space, {block.key: float(weight_bytes(block, precision)) for block in blocks})
-
-
 @final
 @dataclass(frozen=True)
 class Predictor:
@@ -164,11 +158,25 @@ class Predictor:
         return float(self.latency_s(low)), float(self.latency_s(high))
 
 
-def light_costs(table: LatencyTable, space: Space) -> Costs:
-    """The part of a space's costs that is of blocks without weights."""
-    weights = {b.key: weight_bytes(b, table.precision) for b in spaces.all_blocks(space)}
-    times_s = block_times_s(table)
-    return costs_of(space, {k: 0.0 if weights[k] else t for k, t in times_s.items()})
+@final
+@dataclass(frozen=True)
+class Extras:
+    """What may have a price of its own beside the blocks' times.
+
+    Attributes:
+        sizes: weight bytes.
+        light: the part of the times that is of blocks without weights.
+    """
+
+    sizes: Costs
+    light: Costs
+
+
+def extras_of(space: Space, precision: str, times_s: Mapping[str, float]) -> Extras:
+    """Weight bytes of a space's choices, and the times of its blocks that have none."""
+    sizes = {b.key: float(weight_bytes(b, precision)) for b in spaces.all_blocks(space)}
+    light_s = {key: 0.0 if sizes[key] else time_s for key, time_s in times_s.items()}
+    return Extras(costs_of(space, sizes), costs_of(space, light_s))
 
 
 def block_times_s(table: LatencyTable, passes: slice = slice(None)) -> dict[str, float]:
@@ -194,7 +202,7 @@ def fit_costs(
     table: LatencyTable,
     costs: Costs,
     percentile: float,
-    with_bytes: bool,
+    extras: Extras | None = None,
     level: Level = pooled_percentile_s,
 ) -> Fit:
     """Fit g for any costs on the table's calibration networks.
@@ -203,17 +211,14 @@ def fit_costs(
         table: whose networks calibrate.
         costs: of its space's choices.
         percentile: of a network's hot runs.
-        with_bytes: whether weight bytes, and blocks without weights, may have a price of their own.
+        extras: what may have a price of its own; None where nothing may.
         level: what a network's launches come to.
     """
-    space = spaces.load(table.space)
-    sizes = bytes_costs(space, table.precision)
-    light = light_costs(table, space)
     return fit(
         [costs.total(network.options) for network in table.networks],
-        [sizes.total(n.options) if with_bytes else 0.0 for n in table.networks],
+        [extras.sizes.total(n.options) if extras else 0.0 for n in table.networks],
         [float(value) for value in measured_s(table, percentile, level)],
-        [light.total(n.options) for n in table.networks] if with_bytes else None,
+        [extras.light.total(n.options) for n in table.networks] if extras else None,
     )
 
 
@@ -236,16 +241,20 @@ def predictor(
             f"a percentile of {percentile:g} is not possible", "take one between 0 and 100"
         )
     space = spaces.load(table.space)
-    times = costs_of(space, block_times_s(table))
-    sizes = bytes_costs(space, table.precision)
-    lights = light_costs(table, space)
-    found = fit_costs(table, times, percentile, with_bytes=True, level=level)
+    times_s = block_times_s(table)
+    times = costs_of(space, times_s)
+    extras = extras_of(space, table.precision, times_s)
+    found = fit_costs(table, times, percentile, extras, level)
     costs = Costs(
         options=tuple(
             t + found.s_per_byte * b + found.light * light
-            for t, b, light in zip(times.options, sizes.options, lights.options, strict=True)
+            for t, b, light in zip(
+                times.options, extras.sizes.options, extras.light.options, strict=True
+            )
         ),
-        fixed=times.fixed + found.s_per_byte * sizes.fixed + found.light * lights.fixed,
+        fixed=times.fixed
+        + found.s_per_byte * extras.sizes.fixed
+        + found.light * extras.light.fixed,
         networks=times.networks,
     )
     if float(evaluate(found.coefficients, costs.range[0])) <= 0:

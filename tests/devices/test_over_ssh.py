@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -25,26 +23,16 @@ from sgnas_deploy.workspace import Workspace
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.timing import TimingPlan
 from sgnas_profilers.transports import ConnectionLost
-from tests.profilers.sshd import Server, missing
+from tests.profilers.sshd import Server, require, serving
 from tests.verdict import exported
 
-if missing():
-    if os.environ.get("SGNAS_REQUIRE_SSHD") == "1":
-        raise RuntimeError(missing())
-    pytest.skip(missing(), allow_module_level=True)
+require()
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with TemporaryDirectory(prefix="sshd-", dir="/tmp") as folder:
-        server = Server(Path(folder))
-        server.prepare()
-        server.start()
-        try:
-            yield server
-        finally:
-            server.cut()
-            server.stop()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

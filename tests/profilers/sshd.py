@@ -8,8 +8,13 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 TOOLS = [shutil.which("ssh"), shutil.which("ssh-keygen"), SSHD]
@@ -28,6 +33,28 @@ def missing() -> str:
     if not all(TOOLS):
         return "openssh-server or openssh-client is not installed"
     return ""
+
+
+def require() -> None:
+    """Skip the calling module where there can be no server; fail where there must be one."""
+    if missing():
+        if os.environ.get("SGNAS_REQUIRE_SSHD") == "1":
+            raise RuntimeError(missing())
+        pytest.skip(missing(), allow_module_level=True)
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A running server in a folder of its own."""
+    with TemporaryDirectory(prefix="sshd-", dir="/tmp") as folder:
+        server = Server(Path(folder))
+        server.prepare()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.cut()
+            server.stop()
 
 
 @dataclass

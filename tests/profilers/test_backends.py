@@ -120,26 +120,26 @@ class TestNull(BackendContract):
             assert session.time_s(1, FakeClock(5)) == pytest.approx(5e-9)
 
 
+def _damaged(model: bytes) -> list[object]:
+    """What no runtime opens."""
+    unknown = onnx_models.one_node(
+        "NoSuchOperator", [("x", TensorProto.FLOAT, [1])], ("y", TensorProto.FLOAT, [1])
+    )
+    return [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not a model", id="garbage"),
+        pytest.param(model[: len(model) // 2], id="half"),
+        pytest.param(unknown, id="unknown-operator"),
+    ]
+
+
 class TestOnnxRuntime(BackendContract):
     name = "onnxruntime"
     model = onnx_models.conv()
 
     @pytest.mark.parametrize(
         "model",
-        [
-            pytest.param(b"", id="empty"),
-            pytest.param(b"not a model", id="garbage"),
-            pytest.param(model[: len(model) // 2], id="half"),
-            pytest.param(model[:-1], id="cut-by-a-byte"),
-            pytest.param(
-                onnx_models.one_node(
-                    "NoSuchOperator",
-                    [("x", TensorProto.FLOAT, [1])],
-                    ("y", TensorProto.FLOAT, [1]),
-                ),
-                id="unknown-operator",
-            ),
-        ],
+        [*_damaged(model), pytest.param(model[:-1], id="cut-by-a-byte")],
     )
     def test_a_damaged_model_is_the_users_business(self, backend: _InThread, model: bytes) -> None:
         with pytest.raises(BadInput, match="onnxruntime cannot open the model: ") as caught:
@@ -229,19 +229,7 @@ class TestOpenVino(BackendContract):
 
     @pytest.mark.parametrize(
         "model",
-        [
-            pytest.param(b"", id="empty"),
-            pytest.param(b"not a model", id="garbage"),
-            pytest.param(model[: len(model) // 2], id="half"),
-            pytest.param(
-                onnx_models.one_node(
-                    "NoSuchOperator",
-                    [("x", TensorProto.FLOAT, [1])],
-                    ("y", TensorProto.FLOAT, [1]),
-                ),
-                id="unknown-operator",
-            ),
-        ],
+        _damaged(model),
     )
     def test_a_damaged_model_is_the_users_business(self, backend: _InThread, model: bytes) -> None:
         with pytest.raises(BadInput, match="openvino cannot open the model: ") as caught:

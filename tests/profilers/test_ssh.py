@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -23,7 +22,7 @@ from sgnas_profilers.timing import TimingPlan
 from sgnas_profilers.transports import ConnectionLost
 from sgnas_profilers.transports.ssh import SshTransport
 from tests.profilers import onnx_models
-from tests.profilers.sshd import Server, missing
+from tests.profilers.sshd import Server, require, serving
 
 ONE = RunOptions(1)
 PLAN = TimingPlan(2, 0, 1e-5, 3)
@@ -32,23 +31,13 @@ LONG = TimingPlan(0, 60.0, 0, 1)
 
 Reach = Callable[..., SshTransport]
 
-if missing():
-    if os.environ.get("SGNAS_REQUIRE_SSHD") == "1":
-        raise RuntimeError(missing())
-    pytest.skip(missing(), allow_module_level=True)
+require()
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with TemporaryDirectory(prefix="sshd-", dir="/tmp") as folder:
-        server = Server(Path(folder))
-        server.prepare()
-        server.start()
-        try:
-            yield server
-        finally:
-            server.cut()
-            server.stop()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
