@@ -14,6 +14,7 @@ Two steps, both additive in the blocks, so that the solver stays exact:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -25,10 +26,11 @@ from sgnas_deploy.tables import LatencyTable, Predictor, predictor
 from sgnas_deploy.tables.format import NetworkEntry
 from sgnas_deploy.tables.statistics import pooled_percentile_s
 
-BLOCK_ERROR: Final = 0.04
-"""Standard deviation of the relative error of a block's cost, beforehand."""
+BLOCK_ERRORS: Final = (0.02, 0.04, 0.08, 0.15)
+"""Standard deviation of the relative error of a block's cost, beforehand; which, the measured
+networks say."""
 
-OWN_ERROR: Final = 0.005
+OWN_ERRORS: Final = (0.003, 0.006, 0.012, 0.024)
 """The same of a whole network, beyond its blocks: what no sum explains."""
 
 MOST: Final = 0.3
@@ -69,9 +71,9 @@ def corrected(
     weights = np.array([_shares(base, options) for options in networks])
     rest = np.array([found.of[o] - np.log(base.predict_s(o)) for o in networks])
     noise = np.array([found.error(o) ** 2 for o in networks])
-    signal = BLOCK_ERROR**2 * weights @ weights.T + OWN_ERROR**2 * np.eye(len(networks))
+    block, signal = _signal(weights @ weights.T, rest, noise)
     gain = np.linalg.inv(signal + np.diag(noise))
-    factors = BLOCK_ERROR**2 * weights.T @ (gain @ rest)
+    factors = block**2 * weights.T @ (gain @ rest)
     after = signal @ (gain @ rest) - rest
     variance = np.diag(signal - signal @ gain @ signal)
     model = _with_factors(base, 1 + np.clip(factors, -MOST, MOST))
@@ -80,6 +82,32 @@ def corrected(
         believed={o: found.of[o] + float(a) for o, a in zip(networks, after, strict=True)},
         error={o: float(np.sqrt(max(v, 0.0))) for o, v in zip(networks, variance, strict=True)},
     )
+
+
+def _signal(shared: Floats, rest: Floats, noise: Floats) -> tuple[float, Floats]:
+    """How far predictions are off beforehand: the likeliest of a few settings.
+
+    Where networks differ much from any sum of their blocks, as on a machine whose caches they
+    overflow, a measurement is to be believed more than a prediction, and elsewhere less.
+
+    Args:
+        shared: of every two networks, how much of their latency depends on the same blocks.
+        rest: measured over predicted, logarithms.
+        noise: variances of the measurements.
+
+    Returns:
+        Standard deviation of a block's error, and covariances of the networks' errors.
+    """
+    best: tuple[float, float, Floats] | None = None
+    for block, own in itertools.product(BLOCK_ERRORS, OWN_ERRORS):
+        signal = block**2 * shared + own**2 * np.eye(len(rest))
+        lower = np.linalg.cholesky(signal + np.diag(noise))
+        white = np.linalg.solve(lower, rest)
+        likelihood = float(-0.5 * white @ white - np.log(np.diag(lower)).sum())
+        if best is None or likelihood > best[0]:
+            best = likelihood, block, signal
+    assert best is not None
+    return best[1:]
 
 
 def _moved(

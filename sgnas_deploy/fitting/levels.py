@@ -3,11 +3,15 @@
 The machine's speed wanders while it is measured, so networks that were measured at different times
 are not comparable as they are. Every *sweep* launches each network once; the model
 
-    log(percentile of a launch) = level of its network + speed of its sweep + noise
+    log(percentile of a launch) = level of its network + feel * speed of its sweep + noise
 
-takes the common part out. It is shrunk towards none where launches of one sweep do not agree on it
-(slow-downs differ by working set, so a common one must be seen before it is believed). Launches
-far from the rest count less (Huber weights).
+takes the common part out. Two things differ between networks, smoothly in their latency: how much
+noise a launch has, and how much of the common change it *feels*. On a machine that others use too,
+a network that fits the core's own cache repeats within half a per cent, while one that needs the
+shared cache differs by several per cent, much of that together with all others of its size.
+
+A speed is shrunk towards none where the launches of its sweep do not agree on it. Launches far from
+the rest count less (Huber weights).
 """
 
 from __future__ import annotations
@@ -20,12 +24,24 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.intp]
 Options: TypeAlias = tuple[int, ...]
+
+NEAR: Final = 0.15
+"""Relative difference of latency (a standard deviation) at which networks are still alike."""
 
 _HUBER: Final = 1.5
 _ROUNDS: Final = 20
 _LEAST_SPREAD: Final = 1e-4
 """Relative spread below which launches count as equal: the clock is not finer."""
+_USUAL_LAUNCHES: Final = 4.0
+"""Launches that the noise of all networks together counts for in the noise of one."""
+_USUAL_FEEL: Final = 4.0
+"""Weight of the beforehand guess that networks feel common changes as they are noisy: the
+inverse variance of the ratio of both."""
+_MOST_FEEL: Final = 3.0
+_TELLING: Final = 20.0
+"""Launches of networks alike from which on their noise is known well enough to say more."""
 
 
 @final
@@ -56,19 +72,31 @@ class Levels:
     Attributes:
         of: logarithm of each network's latency in seconds, at the sitting's mean speed.
         launches: how often each was launched.
-        spread: standard deviation of a launch around its network's level, the sweep's speed taken
+        spreads: standard deviation of a launch around its network's level, the sweep's speed taken
             out; relative.
+        spread: the same over all launches (root mean square).
+        feels: share of a sweep's speed that each network feels; 1 in the mean of all launches.
         speeds: what each sweep was slower than the mean, relative, by its number.
     """
 
     of: Mapping[Options, float]
     launches: Mapping[Options, int]
+    spreads: Mapping[Options, float]
     spread: float
+    feels: Mapping[Options, float]
     speeds: Mapping[int, float]
 
     def error(self, options: Options) -> float:
         """Standard error of a network's level, relative."""
-        return self.spread / float(np.sqrt(self.launches[options]))
+        return self.spreads[options] / float(np.sqrt(self.launches[options]))
+
+    def spread_at(self, level: float) -> float:
+        """Standard deviation of a launch of a network with that logarithm of its latency."""
+        return self._at(level, self.spreads)
+
+    def feel_at(self, level: float) -> float:
+        """Share of a sweep's speed that such a network feels."""
+        return self._at(level, self.feels)
 
     @property
     def moved(self) -> float:
@@ -77,12 +105,18 @@ class Levels:
         third = max(1, len(values) // 3)
         return float(np.mean(values[-third:]) - np.mean(values[:third]))
 
+    def _at(self, level: float, values: Mapping[Options, float]) -> float:
+        networks = sorted(self.of, key=lambda options: self.of[options])
+        return float(
+            np.interp(level, [self.of[o] for o in networks], [values[o] for o in networks])
+        )
+
 
 def levels(launches: Sequence[Launch], percentile: float) -> Levels:
     """Fit the model above.
 
     Args:
-        launches: one or more.
+        launches: one or more, in the order of time.
         percentile: of a hot run.
     """
     networks = list(dict.fromkeys(launch.options for launch in launches))
@@ -94,38 +128,105 @@ def levels(launches: Sequence[Launch], percentile: float) -> Levels:
     y = np.array([launch.level(percentile) for launch in launches])
     count = np.bincount(of)
     level = np.array([np.median(y[of == i]) for i in range(len(networks))])
-    speed = np.zeros(len(sweeps))
+    near = np.exp(-0.5 * (np.subtract.outer(level, level) / NEAR) ** 2)
+    spread = _first_spreads(y, of, near)
+    usual = _usual_feels(spread, of, count, near)
+    feel, speed = usual, np.zeros(len(sweeps))
     weight = np.ones(len(y))
-    spread = _LEAST_SPREAD
     for _ in range(_ROUNDS):
+        spread = _spreads(y - level[of] - feel[of] * speed[at], of, count, near, spread)
+        precision = weight / spread[of] ** 2
         rest = y - level[of]
-        # The variance of speeds beyond what noise alone makes: how much to believe of each.
-        mean = np.bincount(at, weight * rest) / np.bincount(at, weight)
-        spread = _spread(rest - speed[at], len(y) - len(networks))
-        own = float(np.mean(spread**2 / np.bincount(at, weight)))
-        believed = max(float(np.var(mean)) - own, 0.0) if len(sweeps) > 2 else 0.0
-        if believed > 0:
-            speed = mean * believed / (believed + spread**2 / np.bincount(at, weight))
-            # The mean over launches, hence over time: sweeps differ in length.
-            speed -= float(speed[at].mean())
-        else:
-            speed = np.zeros(len(sweeps))
-        level = np.bincount(of, weight * (y - speed[at])) / np.bincount(of, weight)
-        off = np.abs(y - level[of] - speed[at]) / spread
+        speed = _speeds(rest, feel[of], precision, at)
+        feel = _feels(rest, usual, speed[at], precision, of, near)
+        # Only the product counts: the mean launch feels a speed as it is.
+        scale = float(feel[of].mean())
+        feel, speed = feel / scale, speed * scale
+        level = _means(y - feel[of] * speed[at], precision, of)
+        off = np.abs(y - level[of] - feel[of] * speed[at]) / spread[of]
         weight = np.minimum(1.0, _HUBER / np.maximum(off, 1e-9))
     return Levels(
         of=dict(zip(networks, level.tolist(), strict=True)),
         launches=dict(zip(networks, count.tolist(), strict=True)),
-        spread=spread,
+        spreads=dict(zip(networks, spread.tolist(), strict=True)),
+        spread=float(np.sqrt(np.mean(spread[of] ** 2))),
+        feels=dict(zip(networks, feel.tolist(), strict=True)),
         speeds=dict(zip(sweeps, speed.tolist(), strict=True)),
     )
 
 
-def _spread(residuals: Floats, freedom: int) -> float:
-    """Robust standard deviation, corrected for the levels that were fitted."""
-    n = len(residuals)
-    if freedom <= 0:
-        return _LEAST_SPREAD
-    typical = float(np.median(np.abs(residuals))) * 1.4826
-    usual = float(np.sqrt(np.mean(np.minimum(np.abs(residuals), 3 * typical) ** 2)))
-    return max(_LEAST_SPREAD, typical, usual) * float(np.sqrt(n / freedom))
+def weighted_median(values: Floats, weights: Floats) -> float:
+    """The value below which half of the weight lies.
+
+    Args:
+        values: shape (n,), one or more.
+        weights: not negative, not all zero, shape (n,).
+    """
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(upto, upto[-1] / 2)])
+
+
+def _means(values: Floats, weights: Floats, of: Ints) -> Floats:
+    return np.asarray(np.bincount(of, weights * values) / np.bincount(of, weights))
+
+
+def _first_spreads(y: Floats, of: Ints, near: Floats) -> Floats:
+    """Noise of each network from successive launches: what changes slowly does not count."""
+    order = np.argsort(of, kind="stable")
+    same = of[order][1:] == of[order][:-1]
+    if not same.any():
+        return np.full(len(near), _LEAST_SPREAD)
+    steps = np.abs(np.diff(y[order]))[same]
+    owner = of[order][1:][same]
+    # 1.4826: from the median of sizes to a standard deviation; a step has two launches' noise.
+    found = [weighted_median(steps, row[owner] + 1e-6) for row in near]
+    return np.asarray(np.maximum(_LEAST_SPREAD, np.array(found) * 1.4826 / np.sqrt(2)))
+
+
+def _usual_feels(spread: Floats, of: Ints, count: Ints, near: Floats) -> Floats:
+    """How much networks feel of common changes, before any was seen: as much as they are noisy.
+
+    All alike where too few launches tell their noise apart.
+    """
+    seen = near @ (count - 1.0)
+    ratio = np.log(spread / np.sqrt(np.mean(spread[of] ** 2)))
+    return np.asarray(np.exp(ratio * seen / (seen + _TELLING)))
+
+
+def _spreads(rest: Floats, of: Ints, count: Ints, near: Floats, before: Floats) -> Floats:
+    """Robust standard deviation of each network's launches, together with networks like it."""
+    squares = np.bincount(of, np.minimum(np.abs(rest), 3 * before[of]) ** 2)
+    freedom = count - 1.0  # a level was fitted to them
+    overall = float(squares.sum()) / max(float(freedom.sum()), 1.0)
+    variance = (near @ squares + _USUAL_LAUNCHES * overall) / (near @ freedom + _USUAL_LAUNCHES)
+    return np.asarray(np.maximum(_LEAST_SPREAD, np.sqrt(variance)))
+
+
+def _speeds(rest: Floats, feel: Floats, precision: Floats, at: Ints) -> Floats:
+    """Speed of each sweep, shrunk by how far speeds differ more than noise alone makes them.
+
+    Variance between sweeps after DerSimonian and Laird (Controlled Clinical Trials 7, 1986).
+    """
+    known = np.bincount(at, precision * feel**2)
+    raw = np.bincount(at, precision * feel * rest) / known
+    if len(raw) <= 2:
+        return np.zeros(len(raw))
+    total = float(known.sum())
+    excess = float((known * (raw - float(known @ raw) / total) ** 2).sum()) - (len(raw) - 1)
+    variance = excess / (total - float((known**2).sum()) / total)
+    if variance <= 0:
+        return np.zeros(len(raw))
+    speed = raw * variance / (variance + 1 / known)
+    # The mean over launches, hence over time: sweeps differ in length.
+    return np.asarray(speed - float(speed[at].mean()))
+
+
+def _feels(
+    rest: Floats, usual: Floats, speed: Floats, precision: Floats, of: Ints, near: Floats
+) -> Floats:
+    """How much each network feels of the speeds, together with networks like it."""
+    told = np.bincount(of, precision * usual[of] * speed * rest)
+    known = np.bincount(of, precision * (usual[of] * speed) ** 2)
+    ratio = (near @ told + _USUAL_FEEL) / (near @ known + _USUAL_FEEL)
+    return np.asarray(usual * np.clip(ratio, 0.0, _MOST_FEEL))

@@ -17,15 +17,15 @@ from sgnas_deploy import architectures, files, tables
 from sgnas_deploy.architectures import ArchitectureFile
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.fitting.artefact import architecture_of
+from sgnas_deploy.fitting.report import FitResult
 from sgnas_deploy.generator import GeneratorFile
 from sgnas_deploy.models import ModelFile
-from sgnas_deploy.pipeline.fit import FitResult
-from sgnas_deploy.pipeline.validate import VerdictReport
 from sgnas_deploy.supernet import SupernetFile
 from sgnas_deploy.tables import LatencyTable, Predictor
 from sgnas_deploy.tables.predictor import measured_s
 from sgnas_deploy.training import history
 from sgnas_deploy.verdict import Verdict
+from sgnas_deploy.verdict.results import VerdictReport
 from sgnas_deploy.workspace import Workspace
 
 AccuracyOf: TypeAlias = Literal["exported file", "trained network", "sub-network of the supernet"]

@@ -14,6 +14,7 @@ LINES: Final = 6
 """Colours there are for lines; further ones begin anew."""
 
 READINGS: Final = {
+    "accuracy": "accuracy on held-out images, share",
     "learning_rate": "learning rate",
     "temperature": "temperature",
     "budget_error": "distance of expected latency to its target, share",

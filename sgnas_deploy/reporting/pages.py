@@ -1,21 +1,15 @@
-"""The two pages: a whole workspace, and one verdict."""
+"""The page of a whole workspace."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from sgnas_deploy.models import ExportFile
-from sgnas_deploy.reporting import agreement, curves, drawing, heat, pareto, parts
-from sgnas_deploy.reporting.charts import legend
-from sgnas_deploy.reporting.contents import Contents, Network
+from sgnas_deploy.reporting import agreement, curves, heat, networks, pareto, parts
+from sgnas_deploy.reporting.contents import Contents
 from sgnas_deploy.reporting.markup import Child, Markup, tag
-from sgnas_deploy.reporting.units import count, ms, percent
+from sgnas_deploy.reporting.units import ms, percent
 from sgnas_deploy.tables import LatencyTable, Predictor
-
-if TYPE_CHECKING:
-    from sgnas_deploy.pipeline.validate import VerdictReport
 
 
 def report_page(contents: Contents) -> str:
@@ -26,106 +20,13 @@ def report_page(contents: Contents) -> str:
         parts.tiles(_tiles(contents)),
         _missing(contents),
         _overview(contents),
-        _networks(contents),
+        networks.section(contents),
         _table(contents),
         _training(contents),
         _fit(contents),
         _environment(contents),
         _provenance(contents),
     )
-
-
-def verdict_page(report: VerdictReport) -> str:
-    """One verdict and all that it rests on, as one HTML file."""
-    result = report.result
-    class_ = parts.CLASSES[result.verdict]
-    lead = (
-        f"{result.verdict}: p{result.percentile:g} of a hot run against a budget of "
-        f"{ms(result.budget_s)} ms, at {100 * result.confidence:g} % confidence."
-    )
-    picture = parts.launches(report)
-    return parts.document(
-        result.name,
-        lead,
-        tag(
-            "section",
-            tag("div", tag("h3", "Verdict"), parts.badge(result.verdict), class_="head"),
-            parts.verdict_figures(result),
-            parts.budget_bar(
-                result.budget_s,
-                result.verdict,
-                [("p50", result.p50_s), ("p95", result.p95_s)],
-                parts.measured_of(result),
-            ),
-            tag("p", result.line, class_=f"line-of {class_}"),
-            tag("p", f"Why it is undecided: {result.reason}", class_="note")
-            if result.reason
-            else None,
-            tag(
-                "p",
-                "The weights are arbitrary: this verdict speaks of latency only.",
-                class_="note",
-            )
-            if result.weights == "arbitrary"
-            else None,
-            class_="card",
-        ),
-        tag("h2", "Evidence"),
-        tag(
-            "div",
-            parts.card("Launches", picture) if picture else None,
-            parts.card("Test", parts.facts(_test(report))),
-            parts.card("File", parts.facts(_file(report))),
-            parts.card("Settings", parts.facts(_settings(report))),
-            _warnings(report.warnings),
-            class_="grid2",
-        ),
-        tag("h2", "Environment"),
-        parts.environment(result.environment),
-    )
-
-
-def _test(report: VerdictReport) -> list[tuple[str, Child]]:
-    test = report.test
-    return [
-        ("method", test.method),
-        ("tolerated", f"{percent(test.tolerated)} of the runs slower than the budget"),
-        ("observed", percent(test.slower)),
-        ("for PASS", f"log evidence {test.log_pass:.2f} of {test.log_needed:.2f}"),
-        ("for FAIL", f"log evidence {test.log_fail:.2f} of {test.log_needed:.2f}"),
-        ("launches alike", f"{test.discount:.3g} counted as one"),
-        ("period", f"{test.period_s:.1f} s"),
-    ]
-
-
-def _settings(report: VerdictReport) -> list[tuple[str, Child]]:
-    return [
-        (name, f"{value:g}" if isinstance(value, float) else str(value))
-        for name, value in report.settings.items()
-    ]
-
-
-def _file(report: VerdictReport) -> list[tuple[str, Child]]:
-    export, result = report.export, report.result
-    found: list[tuple[str, Child]] = [
-        ("format", f"{export.format}, {export.precision}, batch {export.batch}"),
-        ("graph form", export.form),
-        ("SHA-256", parts.code(result.artefact_sha256)),
-    ]
-    if result.parity_max_abs is not None:
-        found.append(("largest difference", f"{result.parity_max_abs:.1e} in a logit, to PyTorch"))
-    if isinstance(export, ExportFile):
-        found += [
-            ("trained on", f"{export.model.data}, {len(export.model.classes)} classes"),
-            ("weights", parts.code(export.model.weights_sha256)),
-        ]
-    return found
-
-
-def _warnings(texts: tuple[str, ...]) -> Markup | None:
-    if not texts:
-        return None
-    return parts.card("Warnings", tag("ul", (tag("li", text) for text in texts)))
 
 
 def _lead(contents: Contents) -> Markup:
@@ -211,99 +112,6 @@ def _listed(names: list[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _networks(contents: Contents) -> Markup | None:
-    if not contents.networks:
-        return None
-    kernels = legend(
-        [
-            ("k3", "kernel 3"),
-            ("k5", "kernel 5"),
-            ("k7", "kernel 7"),
-            ("k1", "1x1 only"),
-            ("cost", "cost by the table"),
-        ]
-    )
-    return tag(
-        "section",
-        tag("h2", "Networks"),
-        tag(
-            "p",
-            "Each bar is a block, from the image to the classes. Its height is the number of "
-            "channels to scale; the grey bar below is its share of the latency. Numbers above are "
-            "the side of the map where it changes.",
-            class_="note",
-        ),
-        kernels,
-        tag("div", (_network(contents, one) for one in contents.networks), class_="cards"),
-    )
-
-
-def _network(contents: Contents, network: Network) -> Markup:
-    architecture = network.architecture
-    children: list[Child] = [
-        tag(
-            "div",
-            tag("span", network.letter, class_="letter"),
-            tag("h3", network.name),
-            parts.badge(network.verdict),
-            class_="head",
-        )
-    ]
-    accuracy = network.accuracy
-    if network.report is not None:
-        children.append(parts.verdict_figures(network.report.result))
-        result = network.report.result
-        children.append(
-            parts.budget_bar(
-                result.budget_s,
-                result.verdict,
-                [("p50", result.p50_s), ("p95", result.p95_s)],
-                parts.measured_of(result),
-            )
-        )
-    else:
-        budget_s, predicted_s = network.budget_s, network.predicted_s
-        children.append(
-            parts.figures(
-                [
-                    ("budget", None if budget_s is None else f"{ms(budget_s)} ms"),
-                    ("predicted", None if predicted_s is None else f"{ms(predicted_s)} ms"),
-                    ("accuracy", None if accuracy is None else percent(accuracy[0], 2)),
-                ]
-            )
-        )
-    children.append(drawing.draw(architecture, contents.predictor))
-    details: list[tuple[str, Child]] = [
-        ("size", f"{count(architecture.params)} weights, {count(architecture.macs)} MACs"),
-        ("options", "; ".join(architecture.labels)),
-    ]
-    if accuracy is not None and (network.report is None or network.report.result.accuracy is None):
-        details.insert(0, ("accuracy of", f"{accuracy[1]}: {percent(accuracy[0], 2)}"))
-    if architecture.supernet_accuracy is not None and network.model is not None:
-        details.append(("in the supernet", percent(architecture.supernet_accuracy, 2)))
-    if network.model is not None:
-        details.append(
-            (
-                "trained on",
-                f"{network.model.data}; {percent(network.model.accuracy, 2)} of "
-                f"{network.model.images} images",
-            )
-        )
-    children.append(parts.facts(details))
-    if network.report is not None:
-        class_ = parts.CLASSES[network.report.result.verdict]
-        children.append(tag("p", network.report.result.line, class_=f"line-of {class_}"))
-        if network.stale:
-            children.append(
-                tag(
-                    "p",
-                    "The file was exported anew since: measure it with sgnas validate.",
-                    class_="note",
-                )
-            )
-    return tag("article", children, class_="card")
 
 
 def _table(contents: Contents) -> Markup | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -12,9 +12,7 @@ from sgnas_deploy.reporting.charts import WIDTH, Frame, chart, legend, padded
 from sgnas_deploy.reporting.markup import Child, Markup, joined, number, tag
 from sgnas_deploy.reporting.style import STYLE
 from sgnas_deploy.reporting.units import ms, percent, size
-
-if TYPE_CHECKING:
-    from sgnas_deploy.pipeline.validate import Validated, VerdictReport
+from sgnas_deploy.verdict.results import Validated, VerdictReport
 
 CLASSES: Final = {"PASS": "pass", "FAIL": "fail", "UNDECIDED": "undecided"}
 

@@ -1,7 +1,8 @@
 """The verdict: does a network keep its latency budget on this device, and how sure is that?
 
 `PercentileTest` judges launches (fresh processes) by betting; `campaign` measures until it can
-judge; `undecided` says why it could not; `report` is what is written down. `docs/verdict.md` tells
+judge; `undecided` says why it could not; `report` and `results` are what is written down. `jobs`
+goes before (from what was asked to what is measured), `writing` after it. `docs/verdict.md` tells
 what the confidence means and what it assumes.
 """
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sgnas_deploy import spaces
 from sgnas_deploy.fitting.correction import corrected
 from sgnas_deploy.fitting.headroom import LEAST, MOST, Headroom, headroom
-from sgnas_deploy.fitting.levels import Launch, Levels, Options, levels
+from sgnas_deploy.fitting.levels import Launch, Levels, Options, levels, weighted_median
 from sgnas_deploy.tables import LatencyTable, predictor
 from sgnas_deploy.verdict import sittings
 from sgnas_deploy.verdict.sittings import Sitting
@@ -53,7 +55,8 @@ def test_levels_are_found_although_the_speed_wanders() -> None:
         assert np.exp(found.of[options]) == pytest.approx(level_s, rel=0.01)
     assert found.speeds[1] == pytest.approx(0.05, abs=0.01)
     assert 0.003 < found.spread < 0.012
-    assert found.error(network(0)) == pytest.approx(found.spread / np.sqrt(6))
+    assert found.error(network(0)) == pytest.approx(found.spreads[network(0)] / np.sqrt(6))
+    assert found.spreads[network(0)] == pytest.approx(found.spread, rel=0.5)
 
 
 def test_networks_of_a_slow_sweep_are_not_taken_for_slow() -> None:
@@ -82,6 +85,72 @@ def test_a_freak_launch_counts_little() -> None:
 def test_speeds_are_not_believed_where_launches_do_not_agree() -> None:
     found = levels(sitting(TRUTH, 5, noise=0.03), 50)
     assert max(abs(speed) for speed in found.speeds.values()) < 0.015
+
+
+SMALL, LARGE = (
+    {network(i): at_s * (1 + i / 50) for i in numbers}
+    for at_s, numbers in ((0.5e-3, range(20, 28)), (3e-3, range(30, 42)))
+)
+
+
+def crowded(sweeps: int, seed: int, *, common: float = 0.03) -> tuple[list[Launch], list[float]]:
+    """Neighbours slow large networks down, together and each; small ones feel nothing of it."""
+    rng = np.random.default_rng(seed)
+    found, speeds = [], (common * rng.standard_normal(sweeps)).tolist()
+    for sweep in range(sweeps):
+        for options, level_s in {**SMALL, **LARGE}.items():
+            large = options in LARGE
+            slower = speeds[sweep] * large + (0.03 if large else 0.004) * rng.standard_normal()
+            samples = level_s * np.exp(slower + 0.01 * rng.standard_normal(RUNS))
+            found.append(Launch(options, sweep, tuple(float(s) for s in samples)))
+    return found, speeds
+
+
+def test_small_networks_are_steadier_and_feel_less() -> None:
+    found = levels(crowded(8, 0)[0], 50)
+    small, large = found.spread_at(np.log(0.73e-3)), found.spread_at(np.log(5.2e-3))
+    assert small < 0.008
+    assert 0.022 < large < 0.04
+    assert small < found.spread < large
+    assert found.feel_at(np.log(0.73e-3)) < 0.4 < 0.8 < found.feel_at(np.log(5.2e-3))
+    for options, level_s in SMALL.items():
+        assert np.exp(found.of[options]) == pytest.approx(level_s, rel=0.005)
+
+
+def test_what_neighbours_do_to_large_networks_is_taken_out_of_them_alone() -> None:
+    """Half of the large networks were launched only in sweeps that were slow for large ones."""
+    launches, speeds = crowded(10, 3)
+    slow = {i for i in range(10) if speeds[i] > np.median(speeds)}
+    half = list(LARGE)[::2]
+    seen = [one for one in launches if one.options not in half or one.sweep in slow]
+    found = levels(seen, 50)
+    off = np.mean([found.of[o] - np.log(LARGE[o]) for o in half])
+    rest = np.mean([found.of[o] - np.log(LARGE[o]) for o in LARGE if o not in half])
+    unequal = np.mean([speeds[i] for i in slow]) - np.mean(speeds)
+    assert unequal > 0.02
+    assert abs(off - rest) < 0.5 * unequal
+    for options, level_s in SMALL.items():
+        assert np.exp(found.of[options]) == pytest.approx(level_s, rel=0.005)
+
+
+def test_head_room_is_found_for_networks_as_slow_as_the_budget() -> None:
+    launches, _ = crowded(20, 1)
+    small, large = room(launches, budget_s=0.73e-3), room(launches, budget_s=5.2e-3)
+    assert small.share < large.share
+    assert small.needed + 0.01 < large.needed
+    assert small.error < 0.3 * large.error
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0.1, 9)), min_size=1))
+def test_half_of_the_weight_lies_on_each_side_of_a_weighted_median(
+    pairs: list[tuple[float, float]],
+) -> None:
+    values, weights = (np.array(column) for column in zip(*pairs, strict=True))
+    found = weighted_median(values, weights)
+    assert found in values
+    half = weights.sum() / 2 * (1 + 1e-9)
+    assert weights[values < found].sum() <= half
+    assert weights[values > found].sum() <= half
 
 
 def test_a_single_launch_has_a_level() -> None:
@@ -126,8 +195,11 @@ def test_a_slower_machine_slows_every_prediction(table: LatencyTable) -> None:
     assert found.model.predict_s(fresh) == pytest.approx(expected_s, rel=0.02)
 
 
-def room(launches: list[Launch], shifts: tuple[float, ...] = ()) -> Headroom:
-    return headroom(launches, levels(launches, 50), 50, 0.95, shifts, 60.0, 12, 1)
+def room(
+    launches: list[Launch], shifts: tuple[float, ...] = (), budget_s: float = 1.5e-3
+) -> Headroom:
+    found = levels(launches, 50)
+    return headroom(launches, found, np.log(budget_s), 50, 0.95, shifts, 60.0, 12, 1)
 
 
 def test_noise_and_what_is_remembered_ask_for_head_room() -> None:

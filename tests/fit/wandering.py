@@ -26,6 +26,11 @@ class WanderingDevice:
         unequal: standard deviation, over networks, of how strongly they feel it.
         jump: added to the logarithm, once for all (another hour, another speed).
         own: standard deviation, over models, of what no sum of blocks explains.
+        crowd: standard deviation of a slow-down by neighbours who use the shared cache,
+        crowd_s: how long it takes to forget it,
+        crowd_own: and of what each launch has of it for itself.
+        crowded_s: models as fast as the first or faster feel nothing of it, as slow as the second
+            all of it.
     """
 
     device: FakeDevice
@@ -34,7 +39,12 @@ class WanderingDevice:
     unequal: float = 0.2
     jump: float = 0.0
     own: float = 0.0
+    crowd: float = 0.0
+    crowd_s: float = 8.0
+    crowd_own: float = 0.0
+    crowded_s: tuple[float, float] = (0.3e-3, 0.45e-3)
     _value: float = 0.0
+    _crowd: float = 0.0
     _at_s: float = field(default=-math.inf)
     _drawn: int = 0
     _natures: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -51,13 +61,20 @@ class WanderingDevice:
         now_s = self.device.time_s
         rng = np.random.default_rng([self.device.seed, 77, self._drawn])
         self._drawn += 1
-        keep = math.exp(-(now_s - self._at_s) / self.time_s)
-        new = rng.standard_normal() * self.wander
-        self._value = keep * self._value + math.sqrt(1 - keep**2) * new
+        passed_s = now_s - self._at_s
+        self._value = _step(self._value, passed_s / self.time_s, self.wander, rng)
+        self._crowd = _step(self._crowd, passed_s / self.crowd_s, self.crowd, rng)
         self._at_s = now_s
         feels, _ = self._nature(model)
-        common = self._value + self.jump
-        return math.exp(common * (1 + self.unequal * feels)) * self.own_factor(model)
+        common = (self._value + self.jump) * (1 + self.unequal * feels)
+        crowd = self._crowd + self.crowd_own * rng.standard_normal()
+        return math.exp(common + self._crowded(model) * crowd) * self.own_factor(model)
+
+    def _crowded(self, model: bytes) -> float:
+        """How much of the slow-down by neighbours a model feels."""
+        low_s, high_s = self.crowded_s
+        share = math.log(self.device.true_s(model) / low_s) / math.log(high_s / low_s)
+        return min(1.0, max(0.0, share))
 
     def own_factor(self, model: bytes) -> float:
         """What a model takes at the usual speed, relative to the device's law."""
@@ -70,6 +87,12 @@ class WanderingDevice:
             first, second = np.random.default_rng(list(digest)).standard_normal(2)
             self._natures[key] = float(first), float(second)
         return self._natures[key]
+
+
+def _step(value: float, passed: float, size: float, rng: np.random.Generator) -> float:
+    """The next value of a wander that forgets; `passed` counts in its time constant."""
+    keep = math.exp(-passed)
+    return keep * value + math.sqrt(1 - keep**2) * rng.standard_normal() * size
 
 
 class _Agent:

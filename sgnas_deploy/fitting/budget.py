@@ -1,0 +1,56 @@
+"""One budget on its way through the loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import final
+
+from sgnas_deploy.fitting.levels import Options
+from sgnas_deploy.verdict import Verdict
+
+
+@final
+@dataclass
+class Budget:
+    """What was asked, and how far the search for it has come.
+
+    Attributes:
+        budget_s: the budget.
+        tried: networks that were measured for it, in their order.
+        refused: networks that were confirmed or not, and are no longer to be chosen.
+        ceiling: logarithm of the latency that the next network must not exceed.
+        chosen: the network that is confirmed next.
+        kept: a network with a PASS.
+        kept_fresh: the launches that this PASS rests on.
+        kept_fits: whether it leaves as much of the budget free as it should.
+        verdict: of `chosen`.
+        fresh: the launches that it rests on.
+        reason: why it is no PASS.
+        open: whether anything is left to do.
+    """
+
+    budget_s: float
+    tried: dict[Options, None] = field(default_factory=dict)
+    refused: set[Options] = field(default_factory=set)
+    ceiling: float = math.inf
+    chosen: Options | None = None
+    kept: Options | None = None
+    kept_fresh: int = 0
+    kept_fits: bool = False
+    verdict: Verdict = "UNDECIDED"
+    fresh: int = 0
+    reason: str = ""
+    open: bool = True
+
+    @property
+    def level(self) -> float:
+        """Logarithm of the budget."""
+        return math.log(self.budget_s)
+
+    def give_up(self) -> None:
+        """Nothing more to try: what was kept is the answer, else a no."""
+        self.open = False
+        if self.kept is None and not self.reason:
+            self.verdict = "FAIL"
+            self.reason = "every network that was measured takes longer"

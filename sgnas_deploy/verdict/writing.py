@@ -1,0 +1,144 @@
+"""Put a verdict together from what was measured, and write its report and its page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sgnas_deploy import files, reporting
+from sgnas_deploy.events import Reporter, Warned
+from sgnas_deploy.fitting.artefact import Described, UntrainedFile
+from sgnas_deploy.tables.statistics import spans
+from sgnas_deploy.verdict import conditions, report
+from sgnas_deploy.verdict.campaign import Outcome
+from sgnas_deploy.verdict.jobs import Job
+from sgnas_deploy.verdict.results import Validated, VerdictReport
+from sgnas_deploy.verdict.settings import changed_since
+from sgnas_deploy.verdict.undecided import reason
+from sgnas_deploy.workspace import Workspace
+
+
+def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) -> Validated:
+    """Put a verdict together and write its report."""
+    runs_s = np.concatenate([launch.samples_s for launch in outcome.launches])
+    p50_s, p95_s, measured_s = (
+        float(np.percentile(runs_s, q)) for q in (50, 95, job.test.percentile)
+    )
+    states = [launch.measurement.state for launch in outcome.launches]
+    warnings = [*job.settings.warnings]
+    if job.settings.table is not None:
+        changed = changed_since(job.settings.table, outcome.hello)
+        if changed:
+            warnings.append(f"measured otherwise than its table: {'; '.join(changed)}")
+    warnings += conditions.doubts(states)
+    for warning in warnings[len(job.settings.warnings) :]:
+        reporter.event(Warned(f"{job.name}: {warning}"))
+    verdict = outcome.judgement.verdict
+    why = ""
+    if verdict == "UNDECIDED":
+        why = reason(
+            job.test,
+            outcome.judgement,
+            measured_s,
+            np.array(outcome.levels),
+            conditions.load(states),
+        )
+    path = workspace.reports / f"{job.name}.verdict.json"
+    result = Validated(
+        name=job.name,
+        verdict=verdict,
+        reason=why,
+        budget_s=job.test.budget_s,
+        percentile=job.test.percentile,
+        confidence=job.test.confidence,
+        predicted_s=job.predicted_s,
+        p50_s=p50_s,
+        p95_s=p95_s,
+        measured_s=measured_s,
+        unused=1 - measured_s / job.test.budget_s,
+        n=len(runs_s),
+        blocks=len(outcome.launches),
+        launches=len(outcome.launches),
+        environment=_environment(job, outcome),
+        artefact_sha256=job.export.artefact_sha256,
+        artefact_bytes=job.export.artefact_bytes,
+        peak_rss_bytes=max(launch.measurement.peak_rss_bytes for launch in outcome.launches),
+        accuracy=job.accuracy,
+        parity_max_abs=_parity(job.export),
+        weights="arbitrary" if isinstance(job.export, UntrainedFile) else "trained",
+        line=report.line(
+            job.name,
+            job.test,
+            verdict,
+            why,
+            {50.0: p50_s, 95.0: p95_s, job.test.percentile: measured_s},
+            len(runs_s),
+            len(outcome.launches),
+            _facts(job, outcome),
+            job.export.artefact_sha256,
+        ),
+        report=path,
+    )
+    plan = job.settings.plan
+    whole = VerdictReport(
+        result=result,
+        export=job.export,
+        settings={
+            "device": job.settings.device,
+            "backend": job.settings.backend,
+            "threads": job.settings.threads,
+            "warmup_runs": plan.warmup_runs,
+            "warmup_s": plan.warmup_s,
+            "samples": plan.samples,
+        },
+        test=report.test_record(job.test, outcome),
+        launches=report.launch_records(job.test, outcome),
+        warnings=tuple(warnings),
+    )
+    files.write_model(path, whole)
+    files.write_text(path.with_suffix(".html"), reporting.verdict_page(whole))
+    return result
+
+
+def _parity(export: Described) -> float | None:
+    return None if isinstance(export, UntrainedFile) else export.parity_max_abs
+
+
+def _environment(job: Job, outcome: Outcome) -> dict[str, str]:
+    """Device, runtime and the machine's state meanwhile, one flat list."""
+    state = spans([launch.measurement.state for launch in outcome.launches])
+    return {
+        "device": job.settings.device,
+        **{f"machine.{name}": text for name, text in outcome.hello.machine.items()},
+        **{f"backend.{name}": text for name, text in outcome.hello.backend.items()},
+        **{f"state.{name}": text for name, text in state.items()},
+    }
+
+
+def _facts(job: Job, outcome: Outcome) -> list[str]:
+    """What a reader of the one line must know to compare it with another."""
+    machine, backend = outcome.hello.machine, outcome.hello.backend
+    state = spans([launch.measurement.state for launch in outcome.launches])
+    threads = job.settings.threads
+    facts = [
+        machine.get("model") or machine.get("cpu") or job.settings.device,
+        f"{backend.get('runtime', job.settings.backend)} {backend.get('version', '')}".strip(),
+        f"{threads} thread" if threads == 1 else f"{threads} threads",
+        f"batch {job.export.batch}",
+        job.export.precision,
+    ]
+    if isinstance(job.export, UntrainedFile):
+        facts.append("arbitrary weights (latency only)")
+    if "power_mode" in machine:
+        facts.append(machine["power_mode"])
+    for name, unit in (("cpu_mhz", "MHz"), ("load_1min", "load")):
+        if name in state:
+            facts.append(f"{state[name]} {unit}")
+    hottest = [
+        float(value)
+        for launch in outcome.launches
+        for name, value in launch.measurement.state.items()
+        if name.endswith("_c")
+    ]
+    if hottest:
+        facts.append(f"up to {max(hottest):.0f} °C")
+    return facts
