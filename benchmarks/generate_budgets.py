@@ -66,11 +66,15 @@ def synthetic(space: Space, seed: int) -> SyntheticModel:
     return SyntheticModel(tuple(costs))
 
 
-def gap_to_highs(model: LatencyModel, scores: Sequence[Floats], rooms: Floats) -> dict[str, Any]:
+def gap_to_highs(
+    model: LatencyModel,
+    scores: Sequence[Floats],
+    rooms: Floats,
+    ours: Sequence[solver.Solution | None],
+) -> dict[str, Any]:
     """Score of HiGHS (scipy.optimize.milp) minus ours, budget by budget, under equal scores."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    ours = solver.solve_each(model.option_costs, scores, rooms)
     cost = np.concatenate(model.option_costs)
     rows = np.zeros((len(model.option_costs) + 1, cost.size))
     start = 0
@@ -93,7 +97,8 @@ def gap_to_highs(model: LatencyModel, scores: Sequence[Floats], rooms: Floats) -
         )
         if found is None or answer.x is None:
             raise AssertionError(f"budget {i} has no solution")
-        gaps.append(-answer.fun - found.score)
+        own = sum(float(s[i, o]) for s, o in zip(scores, found.options, strict=True))
+        gaps.append(-answer.fun - own)
         ranges.append(sum(float(s[i].max() - s[i].min()) for s in scores))
     return {
         "budgets": len(rooms),
@@ -212,9 +217,12 @@ def main() -> None:
         rooms = model.total_cost(places) - model.fixed_cost
         if how == "generator":
             own = list(network.option_scores(fifty))
+            ours = solver.solve_each(model.option_costs, own, rooms)
         else:
             own = [np.broadcast_to(m, (50, len(m))) for m in operations]
-        row["highs"] = gap_to_highs(model, own, rooms)
+            # As the shipped way does: whole numbers.
+            ours = solver.solve(model.option_costs, [np.rint(m * 1e6) for m in operations], rooms)
+        row["highs"] = gap_to_highs(model, own, rooms, ours)
         found[how] = row
     print(json.dumps(found))
 

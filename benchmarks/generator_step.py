@@ -6,7 +6,7 @@ convolutions of its own and PyTorch's own gradients, its weights frozen; the oth
 shipped, in fp32 and in bf16, with one budget a step and with eight. The supernet is untrained but
 for a few passes that settle its statistics; temperature 5, so that no branch is left out.
 
-    python -m benchmarks.generator_step --space cifar --batch 64 --steps 3 --rounds 3
+    python -m benchmarks.generator_step --space cifar --batch 64 --steps 3 --rounds 5
 
 The last line on stdout is JSON.
 """

@@ -44,13 +44,23 @@ def in_fresh_process(module: str, form: str, flags: dict[str, Any]) -> dict[str,
 
 
 def rows(
-    module: str, forms: Sequence[str], rounds: int, batch: int, flags: dict[str, Any]
+    module: str,
+    forms: Sequence[str],
+    rounds: int,
+    batch: int,
+    flags: dict[str, Any],
+    slow: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
-    """Measure all forms in turns: per form medians over the rounds, and the best round."""
+    """Measure all forms in turns: per form medians over the rounds, and the best round.
+
+    Slow forms get one step a round, and take part in the first and the last round only.
+    """
     runs: dict[str, list[dict[str, float]]] = {form: [] for form in forms}
     for number in range(rounds):
         for form in forms:
-            run = in_fresh_process(module, form, flags)
+            if form in slow and 0 < number < rounds - 1:
+                continue
+            run = in_fresh_process(module, form, {**flags, "steps": 1} if form in slow else flags)
             runs[form].append(run)
             print(
                 f"round {number}: {form} {batch / run['step_s']:.1f} images/s, "
@@ -65,6 +75,7 @@ def rows(
             "images_per_s": batch / step_s,
             "best_images_per_s": batch / min(run["least_s"] for run in measured),
             "peak_rss_bytes": max(run["peak_rss_bytes"] for run in measured),
+            "rounds": len(measured),
             "rounds_step_s": [run["step_s"] for run in measured],
         }
     return found
@@ -86,6 +97,7 @@ def main(
     about: str | None,
     forms: Sequence[str],
     measure: Callable[[str, str, int, int, int], dict[str, float]],
+    slow: Sequence[str] = (),
 ) -> None:
     """Parse a training step's flags, measure its forms in turns, print.
 
@@ -94,12 +106,13 @@ def main(
         about: its docstring.
         forms: all there are; what `plain` is compared with.
         measure: takes form, space, batch, steps and threads, and measures in this process.
+        slow: forms that are measured less often, see `rows`.
     """
     parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else "")
     parser.add_argument("--space", default="cifar")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--forms", default=",".join(forms), help="with commas between")
     parser.add_argument("--form", choices=forms, help="measure one form, in this process")
@@ -109,9 +122,8 @@ def main(
         own = measure(options.form, options.space, options.batch, options.steps, options.threads)
         print(json.dumps(own))
         return
-    found = rows(
-        f"benchmarks.{name}", options.forms.split(","), options.rounds, options.batch, flags
-    )
+    asked = options.forms.split(",")
+    found = rows(f"benchmarks.{name}", asked, options.rounds, options.batch, flags, slow)
     plain = found.get("plain")
     speedup = {
         form: plain["step_s"] / row["step_s"] for form, row in found.items() if plain is not None

@@ -3,9 +3,10 @@
 A step is what `sgnas train supernet` does: four sub-networks, forward and back, over one batch, and
 one update. `plain` computes every branch of every sub-block with convolutions of its own.
 
-    python -m benchmarks.supernet_step --space cifar --batch 64 --steps 3 --rounds 3
+    python -m benchmarks.supernet_step --space cifar --batch 64 --steps 3 --rounds 5
 
-The last line on stdout is JSON.
+`plain` takes some twenty seconds a step: it gets one step in the first and in the last round, and
+the others three in each. Six minutes in all on two cores. The last line on stdout is JSON.
 """
 
 from __future__ import annotations
@@ -47,4 +48,4 @@ def measure(form: str, space_id: str, batch: int, steps: int, threads: int) -> d
 
 
 if __name__ == "__main__":
-    in_turns.main("supernet_step", __doc__, FORMS, measure)
+    in_turns.main("supernet_step", __doc__, FORMS, measure, slow=("plain",))

@@ -4,22 +4,29 @@ One option per decision, the sum of their costs at most the budget, the sum of t
 as possible. `relaxation` prices cost for all budgets at once (Lagrangian relaxation), which tells
 how far each option can be from an optimal network; `exact` is the dynamic program over what is
 left, on true costs: nothing is rounded, so nothing of the budget is wasted and none is exceeded.
+Whole-numbered scores, of which many networks have the same sum, have a program of their own,
+`lattice`.
 
 Sums run over the decisions in order, so a score or a cost has one value to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
-from sgnas_deploy.solver import exact, relaxation
+from sgnas_deploy.solver import exact, lattice, relaxation
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+
+T = TypeVar("T")
 
 CHUNK = 128
 """Budgets relaxed together: larger arrays leave the cache."""
@@ -62,6 +69,10 @@ def solve(
     Raises:
         ValueError: shapes that do not fit, or numbers that are not finite.
     """
+    check(costs, [np.broadcast_to(s, (len(budgets), len(s))) for s in scores], budgets)
+    levels = lattice.levels_of(scores)
+    if levels is not None:
+        return _on_lattice(costs, scores, levels, budgets)
     each = solve_each(costs, [np.broadcast_to(s, (len(budgets), len(s))) for s in scores], budgets)
     # Exact solutions are monotone by themselves; one with a gap may lose to a smaller budget's.
     found: list[Solution | None] = list(each)
@@ -94,27 +105,60 @@ def solve_each(
     """
     check(costs, scores, budgets)
     cost = padded(costs)
-    found: list[Solution | None] = []
-    for start in range(0, len(budgets), CHUNK):
-        part = budgets[start : start + CHUNK]
-        score = padded([s[start : start + CHUNK] for s in scores])
-        relaxed = relaxation.relax(cost, score, part)
-        feasible = relaxation.totals(np.broadcast_to(cost, score.shape), relaxed.options) <= part
-        options = relaxed.options
-        gap = np.zeros(len(part))
-        options[feasible], gap[feasible] = exact.best(
-            cost, score[feasible], part[feasible], relaxed.price[feasible], options[feasible]
+
+    def of(part: slice) -> list[Solution | None]:
+        return _solved(cost, padded([s[part] for s in scores]), budgets[part])
+
+    return tuple(itertools.chain.from_iterable(by_chunks(of, len(budgets))))
+
+
+def _solved(cost: Floats, score: Floats, budgets: Floats) -> list[Solution | None]:
+    relaxed = relaxation.relax(cost, score, budgets)
+    options = relaxed.options
+    feasible = relaxation.totals(cost, options) <= budgets
+    gap = np.zeros(len(budgets))
+    options[feasible], gap[feasible] = exact.best(
+        cost, score[feasible], budgets[feasible], relaxed.price[feasible], options[feasible]
+    )
+    spent, worth = relaxation.totals(cost, options), relaxation.totals(score, options)
+    if not (spent[feasible] <= budgets[feasible]).all():
+        raise AssertionError("a solution costs more than its budget")
+    return [
+        Solution(tuple(chosen), float(value), float(paid), float(far)) if fits else None
+        for fits, chosen, value, paid, far in zip(
+            feasible, options.tolist(), worth, spent, gap, strict=True
         )
-        spent = relaxation.totals(np.broadcast_to(cost, score.shape), options)
-        worth = relaxation.totals(score, options)
-        for i, fits in enumerate(feasible):
-            if not fits:
-                found.append(None)
-                continue
-            if not spent[i] <= part[i]:
-                raise AssertionError(f"a solution costs {spent[i]!r} on a budget of {part[i]!r}")
-            chosen = tuple(options[i].tolist())
-            found.append(Solution(chosen, float(worth[i]), float(spent[i]), float(gap[i])))
+    ]
+
+
+def by_chunks(work: Callable[[slice], T], count: int) -> list[T]:
+    """Work on budgets chunk by chunk, side by side where there are cores for it.
+
+    NumPy lets go of the interpreter's lock in its loops. What a budget gets does not depend on the
+    others of its chunk, nor on the order.
+    """
+    parts = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    threads = min(len(parts), os.cpu_count() or 1)
+    if threads < 2:
+        return [work(part) for part in parts]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, parts))
+
+
+def _on_lattice(
+    costs: Sequence[Floats],
+    scores: Sequence[Floats],
+    levels: Sequence[npt.NDArray[np.int64]],
+    budgets: Floats,
+) -> tuple[Solution | None, ...]:
+    found: list[Solution | None] = [None] * len(budgets)
+    (feasible,) = np.nonzero(feasible_range(costs)[0] <= budgets)
+    cost, score = padded(costs), padded(scores)
+    for i, options in zip(feasible, lattice.best(costs, levels, budgets[feasible]), strict=True):
+        spent = total(cost, options)
+        if not spent <= budgets[i]:
+            raise AssertionError(f"a solution costs {spent!r} on a budget of {budgets[i]!r}")
+        found[i] = Solution(tuple(options.tolist()), total(score, options), spent, 0.0)
     return tuple(found)
 
 

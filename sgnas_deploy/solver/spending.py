@@ -13,7 +13,15 @@ from typing import Final
 
 import numpy as np
 
-from sgnas_deploy.solver import CHUNK, Floats, Solution, check, padded, relaxation, solve_each
+from sgnas_deploy.solver import (
+    Floats,
+    Solution,
+    by_chunks,
+    check,
+    padded,
+    relaxation,
+    solve_each,
+)
 
 EAGERNESS: Final = 1.5
 """First weight over the least one at which the best network reaches the budget."""
@@ -90,15 +98,22 @@ def _weights(
     cost, extra = padded(costs), padded(bonus)
     ranges = [float((values.max(axis=1) - values.min(axis=1)).sum()) for values in (cost, extra)]
     per_bonus = ranges[0] / ranges[1] if ranges[1] > 0 else 0.0
-    first = np.empty(len(budgets))
-    for start in range(0, len(budgets), CHUNK):
-        part = np.arange(start, min(start + CHUNK, len(budgets)))
-        own, room = padded([s[part] for s in scores]), budgets[part]
-        first[part] = EAGERNESS * relaxation.weight_to_reach(cost, own, extra, room)
+
+    def to_reach(part: slice) -> Floats:
+        own = padded([s[part] for s in scores])
+        return relaxation.weight_to_reach(cost, own, extra, budgets[part])
+
+    if not len(budgets):
+        return np.empty(0), np.empty(0)
+    first = EAGERNESS * np.concatenate(by_chunks(to_reach, len(budgets)))
     step = np.zeros(len(budgets))
     (without,) = np.nonzero(first == 0)
-    for start in range(0, len(without), CHUNK):
-        part = without[start : start + CHUNK]
-        own = padded([s[part] for s in scores])
-        step[part] = per_bonus * relaxation.relax(cost, own, budgets[part]).price
+
+    def price(part: slice) -> Floats:
+        which = without[part]
+        own = padded([s[which] for s in scores])
+        return relaxation.relax(cost, own, budgets[which]).price
+
+    if without.size:
+        step[without] = per_bonus * np.concatenate(by_chunks(price, len(without)))
     return first, step

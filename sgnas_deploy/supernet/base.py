@@ -32,8 +32,8 @@ class Supernet(nn.Module, ABC):
     Attributes:
         space: the space, without variants that the supernet does not know.
         dropout: share of the pooled features that training drops before the classifier.
-        soft_together: images whose mixtures are computed together on a CPU, where they do not
-            depend on each other; None where they do.
+        soft_together: images that are computed together on a CPU, under one mixture for all of
+            them, where they do not depend on each other; None where they do.
     """
 
     space: Space
@@ -46,7 +46,10 @@ class Supernet(nn.Module, ABC):
 
     @abstractmethod
     def soft_forward(self, images: Tensor, gates: Tensor) -> Tensor:
-        """Logits of a mixture of sub-networks, one mixture per image; the weights are frozen."""
+        """Logits of a mixture of sub-networks, one mixture per image; the weights are frozen.
+
+        A supernet with `soft_together` also takes one mixture for all images.
+        """
 
     @abstractmethod
     def choice_of(self, options: tuple[int, ...]) -> Choice:

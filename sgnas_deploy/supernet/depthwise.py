@@ -1,10 +1,11 @@
 """Depthwise convolutions whose gradients are fast on a CPU.
 
 PyTorch's (oneDNN's) depthwise convolutions run forward at full speed, and so does the weight
-gradient of a 3x3 kernel. In bfloat16 the weight gradients of larger kernels take tens to hundreds
-of times as long as their forward. So a larger kernel's weight gradient is put together from 3x3
-blocks, each the gradient of a 3x3 convolution of a shifted input, and the input gradient is written
-as a forward convolution with the kernel turned around. In fp32 PyTorch's own are as fast.
+gradient of a kernel that is at most three columns wide. That of a wider one takes ten times as long
+as its forward in fp32, and tens to hundreds of times in bfloat16. So a wider kernel's weight
+gradient is put together from blocks of three columns and all rows, each the gradient of a
+convolution of a shifted input, and the input gradient is written as a forward convolution with the
+kernel turned around.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BLOCK: Final = 3
-"""The kernel size that has a fast weight gradient."""
+from sgnas_deploy.supernet import fused
+
+COLUMNS: Final = 3
+"""The widest kernel that has a fast weight gradient, whatever its height."""
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
@@ -39,7 +42,49 @@ def trainable(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     return cast(Tensor, found)
 
 
-def input_gradient(grad: Tensor, weight: Tensor, stride: int, size: Sequence[int]) -> Tensor:
+def gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Gradients (B, C, H, W) and (C, 1, k, k) of input and weight, the fastest way there is.
+
+    Args:
+        grad: of the output.
+        x: the input.
+        weight: (C, 1, k, k).
+        stride: of the convolution.
+    """
+    kernel = weight.shape[-1]
+    grad = grad.contiguous(memory_format=layout(x))
+    # Strided, PyTorch's input gradient is the faster one in fp32, and many times slower in bf16.
+    ours = not x.is_cuda
+    theirs = (not ours or (stride > 1 and x.dtype != torch.bfloat16), not ours, False)
+    of_input, of_weight, _ = (
+        (None, None, None)
+        if not any(theirs)
+        else (
+            torch.ops.aten.convolution_backward(
+                grad,
+                x,
+                weight,
+                None,
+                [stride, stride],
+                [kernel // 2, kernel // 2],
+                [1, 1],
+                False,
+                [0, 0],
+                len(weight),
+                theirs,
+            )
+        )
+    )
+    if of_input is None:
+        of_input = input_gradient(grad, weight, stride, x.shape[2:])
+    if of_weight is None:
+        of_weight = weight_gradient(grad, x, kernel, stride)
+    return of_input, of_weight
+
+
+def input_gradient(
+    grad: Tensor, weight: Tensor, stride: int, size: Sequence[int], to: Tensor | None = None
+) -> Tensor:
     """Gradient (B, C, H, W) of the input.
 
     Args:
@@ -47,16 +92,18 @@ def input_gradient(grad: Tensor, weight: Tensor, stride: int, size: Sequence[int
         weight: (C, 1, k, k).
         stride: of the convolution; where it is not 1, zeros are put between the gradients.
         size: (H, W) of the input.
+        to: what it is added to, which is overwritten; None for nothing.
     """
     if stride > 1:
         spread = zeros(grad, (*grad.shape[:2], *size))
         spread[:, :, ::stride, ::stride] = grad
         grad = spread
-    return depthwise(grad, weight.flip(2, 3), None, 1)
+    turned = weight.flip(2, 3)
+    return depthwise(grad, turned, None, 1) if to is None else fused.conv_added(to, grad, turned)
 
 
 def weight_gradient(grad: Tensor, x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Gradient (C, 1, k, k) of the weight, put together from 3x3 blocks, in fp32 or better.
+    """Gradient (C, 1, k, k) of the weight, put together from tall blocks, in fp32 or better.
 
     Args:
         grad: of the output.
@@ -64,33 +111,53 @@ def weight_gradient(grad: Tensor, x: Tensor, kernel: int, stride: int) -> Tensor
         kernel: its size k.
         stride: of the convolution.
     """
-    channels, side = x.shape[1], -(-kernel // BLOCK) * BLOCK
+    channels, before = x.shape[1], kernel // 2
     precision = torch.promote_types(x.dtype, torch.float32)
-    found = torch.empty((channels, 1, side, side), dtype=precision, device=x.device)
-    before = kernel // 2
-    after = before + side - kernel
-    padded = functional.pad(x, (before, after, before, after))
-    block = x.new_empty((channels, 1, BLOCK, BLOCK))
-    height, width = (stride * (n - 1) + BLOCK for n in grad.shape[2:])
-    for top in range(0, side, BLOCK):
-        for left in range(0, side, BLOCK):
-            part = padded[:, :, top : top + height, left : left + width]
-            _, found[:, :, top : top + BLOCK, left : left + BLOCK], _ = (
-                torch.ops.aten.convolution_backward(
-                    grad,
-                    part.contiguous(memory_format=layout(grad)),
-                    block,
-                    None,
-                    [stride, stride],
-                    [0, 0],
-                    [1, 1],
-                    False,
-                    [0, 0],
-                    channels,
-                    [False, True, False],
-                )
-            )
-    return found[:, :, :kernel, :kernel]
+    if kernel <= COLUMNS:
+        return _block_gradient(grad, x, (kernel, kernel), stride, before).to(precision)
+    # Always three columns, though the last ones may be of no use: one alone is slow when strided.
+    side = -(-kernel // COLUMNS) * COLUMNS
+    found = torch.empty((channels, 1, kernel, side), dtype=precision, device=x.device)
+    rows, columns = (
+        stride * (n - 1) + k for n, k in zip(grad.shape[2:], (kernel, COLUMNS), strict=True)
+    )
+    for left in range(0, side, COLUMNS):
+        seen = _window(x, (-before, left - before), (rows, columns))
+        found[:, :, :, left : left + COLUMNS] = _block_gradient(
+            grad, seen, (kernel, COLUMNS), stride, 0
+        )
+    return found[:, :, :, :kernel]
+
+
+def _window(x: Tensor, first: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """A copy of some rows and columns, with zeros where x has none."""
+    found = zeros(x, (*x.shape[:2], *size))
+    there, here = [], []
+    for start, length, extent in zip(first, size, x.shape[2:], strict=True):
+        low, high = max(start, 0), max(start, 0, min(start + length, extent))
+        there.append(slice(low, high))
+        here.append(slice(low - start, high - start))
+    found[:, :, here[0], here[1]] = x[:, :, there[0], there[1]]
+    return found
+
+
+def _block_gradient(
+    grad: Tensor, x: Tensor, size: tuple[int, int], stride: int, padding: int
+) -> Tensor:
+    _, found, _ = torch.ops.aten.convolution_backward(
+        grad,
+        x,
+        x.new_empty((x.shape[1], 1, *size)),
+        None,
+        [stride, stride],
+        [padding, padding],
+        [1, 1],
+        False,
+        [0, 0],
+        x.shape[1],
+        [False, True, False],
+    )
+    return cast(Tensor, found)
 
 
 class _Trainable(torch.autograd.Function):
@@ -116,10 +183,28 @@ class _Trainable(torch.autograd.Function):
 def pixel_sums(x: Tensor) -> Tensor:
     """Sums over the pixels, (B, C): a product with ones, which needs no copy of another precision.
 
-    In bfloat16 it adds up in fp32 and rounds at the end.
+    In bfloat16 it adds up in fp32 and rounds at the end. In fp16 the sum of a large map may lie
+    beyond its range: it is returned in fp32.
     """
+    if x.dtype == torch.float16:
+        return x.sum((2, 3), dtype=torch.float32)
     flat = x.permute(0, 2, 3, 1).flatten(1, 2)
     return (flat.new_ones((len(x), 1, flat.shape[1])) @ flat)[:, 0]
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """Sums of products over images and pixels, (C,) in fp32 or better.
+
+    The gradient of a normalisation's weight is such a sum, and reads both tensors once.
+    """
+    precision = torch.promote_types(a.dtype, torch.float32)
+    if a.is_cuda:
+        return (a * b).sum((0, 2, 3), dtype=precision)
+    one = a.new_ones(a.shape[1], dtype=precision)
+    _, found, _ = torch.ops.aten.native_batch_norm_backward(
+        a, b, one, torch.zeros_like(one), one, None, None, False, 0.0, [False, True, False]
+    )
+    return cast(Tensor, found)
 
 
 def zeros(like: Tensor, shape: Sequence[int]) -> Tensor:

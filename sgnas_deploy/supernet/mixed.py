@@ -36,6 +36,7 @@ from sgnas_deploy.supernet.depthwise import pixel_sums
 from sgnas_deploy.supernet.mixture import Branch, mixture
 from sgnas_deploy.supernet.norm import MOMENTUM, ConvNorm, Norm, activate, pointwise
 from sgnas_deploy.supernet.sampling import SKIP, FairSampler
+from sgnas_deploy.supernet.trained import Moments, branch
 
 LEAST_GATE: Final = 0.01
 """Gates below it count as zero, as in the reference."""
@@ -91,28 +92,50 @@ class MixedLayer(nn.Module):
     def forward(self, x: Tensor, kernels: tuple[int, ...]) -> Tensor:
         """Map x (B, C, H, W) through the sub-blocks, each with a kernel index or `SKIP`."""
         norm = self.norm(sum(chosen != SKIP for chosen in kernels))
+        # On a GPU, and where it is compiled, PyTorch's own differentiation.
+        as_one = norm.training and not x.is_cuda and not torch.compiler.is_compiling()
+        moments = Moments.of(x) if as_one else None
         parts: list[Tensor] = []
         for index in range(len(KERNELS)):
             sub_blocks = [b for b, chosen in enumerate(kernels) if chosen == index]
             if not sub_blocks:
                 continue
             channels = self.channels(sub_blocks)
+            if moments is not None:
+                parts.append(self.trained(x, moments, index, channels))
+                continue
             h = activate(self.expand(x, channels), self.activation)
             h = activate(self.kernel(index)(h, channels), self.activation)
             if norm.training:
-                self.follow(index, channels, h)
+                pixels = len(h) * h.shape[2] * h.shape[3]
+                sums = pixel_sums(h.detach()).to(self.centres.dtype).sum(0)
+                self.follow(index, channels, sums / pixels)
             parts.append(functional.conv2d(h, self.project.index_select(1, channels)))
         y = _sum(parts)
         y = norm(y) if norm.training else norm.centred(y, self.mean(kernels).view(1, -1, 1, 1))
         return x + y if self.residual else y
 
-    def follow(self, index: int, channels: Tensor, outputs: Tensor) -> None:
-        """Let the running means of some branches of a kernel follow their outputs (B, n, H, W)."""
-        with torch.no_grad():
-            old = self.centres[index, channels]
-            pixels = len(outputs) * outputs.shape[2] * outputs.shape[3]
-            mean = pixel_sums(outputs).to(old.dtype).sum(0) / pixels
-            self.centres[index, channels] = old.lerp(mean, MOMENTUM)
+    def trained(self, x: Tensor, moments: Moments, index: int, channels: Tensor) -> Tensor:
+        """One kernel's part of `forward` in training; running statistics follow."""
+        expand, kernel = self.expand, self.kernel(index)
+        part, seen = branch(
+            x,
+            moments,
+            (expand.weight.index_select(0, channels), expand.norm.affine_of(channels)),
+            (kernel.weight.index_select(0, channels), kernel.norm.affine_of(channels)),
+            self.project.index_select(1, channels),
+            self.stride,
+            self.activation,
+        )
+        expand.norm.follow(channels, *seen.expanded, seen.counts[0])
+        kernel.norm.follow(channels, *seen.convolved, seen.counts[1])
+        self.follow(index, channels, seen.outputs)
+        return part
+
+    def follow(self, index: int, channels: Tensor, mean: Tensor) -> None:
+        """Let the running means of some branches of a kernel follow a batch's (n,)."""
+        old = self.centres[index, channels]
+        self.centres[index, channels] = old.lerp(mean.to(old.dtype), MOMENTUM)
 
     def mean(self, kernels: tuple[int, ...]) -> Tensor:
         """Mean (C_out,) of the projected sum of the active branches."""
@@ -124,9 +147,9 @@ class MixedLayer(nn.Module):
         return self.project[:, :, 0, 0] @ centres
 
     def soft_forward(self, x: Tensor, gates: Tensor) -> Tensor:
-        """Map x (B, C, H, W) through all sub-blocks, weighed by gates (B, 6, 4).
+        """Map x (B, C, H, W) through all sub-blocks, weighed by gates (B, 6, 4) or (1, 6, 4).
 
-        Every image has gates of its own.
+        Every image has gates of its own, or all have the same.
 
         The normalisation of an image is the one for its expected number of active sub-blocks,
         rounded. Eval mode whatever the module's mode, and no gradient reaches the weights.
@@ -150,16 +173,24 @@ class MixedLayer(nn.Module):
                 branches.append(Branch(*part, index, at))
         h = mixture(h, weights[:, active], branches, self.stride, self.activation)
         project = self.project.detach()
-        y = pointwise(h, (project if whole else project[:, own]).to(h.dtype))
         scale, shift = self.switched(gates)
-        # The mean of the mixture, (B, C_out): branches' means, weighed as the branches are.
+        # The mean of the mixture, (gates, C_out): branches' means, weighed as the branches are.
         centres = torch.einsum("bsk,ksc->bsc", weights, self.centres.view(SKIP, SUB_BLOCKS, c_in))
         mean = (centres.flatten(1) @ project[:, :, 0, 0].t())[:, :, None, None]
-        y = torch.addcmul((shift - mean * scale).to(y.dtype), y, scale.to(y.dtype))
+        shift = shift - mean * scale
+        if not whole:
+            project = project[:, own]
+        if len(gates) == 1:
+            # One normalisation for all images: the projection takes it in.
+            weight = project * scale.view(-1, 1, 1, 1)
+            y = pointwise(h, weight.to(h.dtype), shift.flatten().to(h.dtype))
+        else:
+            y = pointwise(h, project.to(h.dtype))
+            y = torch.addcmul(shift.to(y.dtype), y, scale.to(y.dtype))
         return x + y if self.residual else y
 
     def switched(self, gates: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift (B, C_out, 1, 1) of each image's normalisation, after the mean."""
+        """Scale and shift (gates, C_out, 1, 1) of each normalisation, after the mean."""
         expected = SUB_BLOCKS - gates.detach()[:, :, SKIP].sum(1)
         at = expected.round().long().clamp(self.min_active, SUB_BLOCKS) - self.min_active
         norms = [self.norm(n) for n in range(self.min_active, SUB_BLOCKS + 1)]
@@ -212,7 +243,7 @@ class MixedSupernet(Supernet):
         return self.head["classifier"](x)  # type: ignore[no-any-return]
 
     def soft_forward(self, images: Tensor, gates: Tensor) -> Tensor:
-        """Logits (B, classes) of one mixture of sub-networks per image.
+        """Logits (B, classes) of one mixture of sub-networks per image, or of one for all images.
 
         Always as in eval mode, and gradients flow to the gates only: no weight gradient is
         computed. Gates below 0.01 count as zero; a branch that no image uses is not computed.
@@ -221,8 +252,9 @@ class MixedSupernet(Supernet):
 
         Args:
             images: (B, 3, R, R).
-            gates: (B, layers, 6, 4), weights of kernels 3, 5, 7 and of skipping. The first
-                sub-block of a layer should not be skipped.
+            gates: (B, layers, 6, 4), weights of kernels 3, 5, 7 and of skipping, or (1, layers, 6,
+                4) for all images, which is faster. The first sub-block of a layer should not be
+                skipped.
         """
         kind = images.device.type
         if torch.is_autocast_enabled(kind):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sgnas_deploy.blocks import Activation
-from sgnas_deploy.supernet import depthwise
+from sgnas_deploy.supernet import depthwise, fused
 
 MOMENTUM: Final = 0.1
 EPSILON: Final = 1e-5
@@ -59,6 +59,24 @@ class Norm(NormTensors):
             self.running_mean.index_copy_(0, channels, mean)
             self.running_var.index_copy_(0, channels, var)
         return out
+
+    def affine_of(self, channels: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of some channels (n,)."""
+        return self.weight.index_select(0, channels), self.bias.index_select(0, channels)
+
+    def follow(self, channels: Tensor, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Let the running statistics of some channels (n,) follow a batch's.
+
+        Args:
+            channels: which ones.
+            mean: (n,).
+            variance: (n,), of so many values, not corrected for their number.
+            count: how many values.
+        """
+        variance = variance * (count / max(count - 1, 1))
+        for running, seen in ((self.running_mean, mean), (self.running_var, variance)):
+            old = running[channels]
+            running.index_copy_(0, channels, old.lerp(seen.to(old.dtype), MOMENTUM))
 
     def centred(self, x: Tensor, mean: Tensor) -> Tensor:
         """Normalise x (B, C, H, W) as in eval mode, with another mean (1 or B, C, 1, 1)."""
@@ -127,9 +145,33 @@ class ConvNorm(nn.Module):
 def pointwise(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation | None = None
 ) -> Tensor:
-    """A 1x1 convolution as a matrix product over the channels, which come last in memory."""
-    product = functional.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias)
+    """A 1x1 convolution as a matrix product over the channels, which come last in memory.
+
+    With an activation, no gradient reaches weight and bias.
+    """
+    last = x.permute(0, 2, 3, 1)
+    if activation == "relu6":
+        found = cast(Tensor, _Clipped.apply(last, weight[:, :, 0, 0], bias))
+        return found.permute(0, 3, 1, 2)
+    product = functional.linear(last, weight[:, :, 0, 0], bias)
     if activation is not None:
         # Before the axes are named as usual: a view that is overwritten costs copies.
         product = activate(product, activation)
     return product.permute(0, 3, 1, 2)
+
+
+class _Clipped(torch.autograd.Function):
+    """ReLU6 of a matrix product; a gradient for the input alone, from the result alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        found = fused.linear(x, weight, bias, "relu6")
+        ctx.save_for_backward(found, weight)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+        found, weight = ctx.saved_tensors
+        if not ctx.needs_input_grad[0]:
+            return None, None, None
+        return fused.undone(outputs[0].contiguous(), found, "relu6") @ weight, None, None

@@ -157,6 +157,44 @@ def test_soft_forward_equals_the_plain_form(identifier: str, sharpness: float) -
     torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-7, atol=1e-10)
 
 
+@pytest.mark.parametrize("sharpness", [0.3, 3.0, 20.0])
+@pytest.mark.parametrize("identifier", ["tiny", "tiny+paper+hswish"])
+def test_one_mixture_for_all_images_is_that_of_each(identifier: str, sharpness: float) -> None:
+    space = cast(MixedSpace, spaces.load(identifier))
+    network, _ = pair(space)
+    network.freeze()
+    gates, x = random_gates(space, 1, sharpness), images()
+    results = []
+    for copies in (1, len(x)):
+        own = gates.clone().requires_grad_()
+        out = network.soft_forward(x, own.expand(copies, -1, -1, -1))
+        torch.autograd.backward(functional.cross_entropy(out, torch.tensor([0, 1, 2])))
+        assert own.grad is not None
+        results.append((out.detach(), own.grad))
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("identifier", ["tiny", "tiny+hswish"])
+def test_training_as_one_step_is_training_step_by_step(
+    identifier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = spaces.load(identifier)
+    first, _ = pair(space)
+    second = copy.deepcopy(first)
+    choice, x, y = first.sampler(2).draw(), images(), torch.tensor([0, 1, 2])
+    for network, compiling in ((first, False), (second, True)):
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda now=compiling: now)
+        loss = functional.cross_entropy(network.train()(x, choice), y)
+        torch.autograd.backward(loss)
+    expected = gradients(second)
+    for name, gradient in gradients(first).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-7, atol=1e-10, msg=name)
+    other = second.state_dict()
+    for name, tensor in first.state_dict().items():
+        torch.testing.assert_close(tensor, other[name], rtol=1e-9, atol=1e-12, msg=name)
+
+
 def test_soft_forward_with_hard_gates_is_the_sub_network() -> None:
     space = cast(MixedSpace, spaces.load("tiny"))
     network, _ = pair(space)
