@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -19,17 +20,21 @@ def resized(image: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.N
     """Resize and crop one image (height, width, 3) to (R, R, 3).
 
     The shorter side becomes `resolution / crop`, bilinear with antialiasing; the crop is centred.
+    Rounding is that of timm's transform for evaluation, to the pixel, so that either may prepare
+    images for a deployed network.
     """
     side = preprocessing.resolution
-    shorter = round(side / preprocessing.crop)
+    shorter = math.floor(side / preprocessing.crop)
     height, width = image.shape[:2]
-    if min(height, width) != shorter:
-        scale = shorter / min(height, width)
-        size = (max(shorter, round(width * scale)), max(shorter, round(height * scale)))
+    low, high = min(height, width), max(height, width)
+    if low != shorter:
+        longer = int(shorter * high / low)
+        size = (shorter, longer) if width <= height else (longer, shorter)
         module = pillow()
         image = np.asarray(module.fromarray(image).resize(size, module.Resampling.BILINEAR))
         height, width = image.shape[:2]
-    top, left = (height - side) // 2, (width - side) // 2
+    # An odd margin: halves are rounded to the even number, there as here.
+    top, left = round((height - side) / 2), round((width - side) / 2)
     return image[top : top + side, left : left + side]
 
 

@@ -1,8 +1,15 @@
-"""Image folders: `train/CLASS/*` and `val/CLASS/*`, decoded when they are needed."""
+"""Image folders: `train/CLASS/*` and `val/CLASS/*`, decoded when they are needed.
+
+Made for a million files and more: listing them reads names and sizes, never contents, and what is
+kept of a file is its name and its label, in a few arrays that worker processes share.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
@@ -11,7 +18,7 @@ import numpy.typing as npt
 
 from sgnas_deploy.data import IMAGENET_MEAN, IMAGENET_STD, DataSet, Preprocessing
 from sgnas_deploy.data.pillow import pillow
-from sgnas_deploy.errors import BadInput
+from sgnas_deploy.errors import BadInput, SgnasError
 
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 # The usual centre crop of photographs. Small images are shown whole: their objects fill them.
@@ -21,11 +28,26 @@ _CROP_FROM = 96
 
 @final
 class FolderImages:
-    """Image files with labels."""
+    """Image files with labels.
 
-    def __init__(self, paths: tuple[Path, ...], labels: npt.NDArray[np.int64]) -> None:
-        self._paths = paths
-        self._labels = labels
+    Names are kept in one buffer and found by number. A million path objects would take most of a
+    gigabyte, and counting references to them would copy it into every worker process.
+
+    Args:
+        folder: holds one folder per class.
+        classes: names of those folders; a label is an index into them.
+        names: of the files of each class.
+    """
+
+    def __init__(
+        self, folder: Path, classes: tuple[str, ...], names: Sequence[Sequence[str]]
+    ) -> None:
+        self._folder = folder
+        self._classes = classes
+        encoded = [os.fsencode(name) for own in names for name in own]
+        self._names = b"".join(encoded)
+        self._ends = np.cumsum([0, *map(len, encoded)])
+        self._labels = np.repeat(np.arange(len(classes)), [len(own) for own in names])
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -33,7 +55,15 @@ class FolderImages:
         return self._labels
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._labels)
+
+    def path(self, index: int) -> Path:
+        """Where an image stands."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        start, end = int(self._ends[index]), int(self._ends[index + 1])
+        name = os.fsdecode(self._names[start:end])
+        return self._folder / self._classes[int(self._labels[index])] / name
 
     def image(self, index: int) -> npt.NDArray[np.uint8]:
         """One image, shape (height, width, 3), in its own size.
@@ -41,12 +71,17 @@ class FolderImages:
         Raises:
             BadInput: the file is no image that can be decoded.
         """
-        path = self._paths[index]
+        path = self.path(index)
         try:
-            with pillow().open(path) as opened:
-                return np.asarray(opened.convert("RGB"))
+            with warnings.catch_warnings():
+                # Such as a broken date in a photograph's EXIF part, which nobody reads here.
+                warnings.simplefilter("ignore")
+                with pillow().open(path) as opened:
+                    return np.asarray(opened.convert("RGB"))
+        except (SgnasError, MemoryError):
+            raise
         # Decoders raise nearly anything on a damaged file.
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:
             raise BadInput(f"cannot read image {path}: {error}", "repair or remove it") from error
 
 
@@ -103,21 +138,21 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _list(folder: Path, classes: tuple[str, ...], digest: hashlib._Hash) -> FolderImages:
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(
-            path
-            for path in (folder / name).iterdir()
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-        )
+    names: list[list[str]] = []
+    for name in classes:
+        with os.scandir(folder / name) as entries:
+            found = sorted((e.name, e.stat().st_size) for e in entries if _is_image(e.name))
         if not found:
             raise BadInput(
                 f"{folder / name} has no images", f"known suffixes: {', '.join(sorted(_SUFFIXES))}"
             )
-        for path in found:
-            line = f"{folder.name}/{name}/{path.name} {path.stat().st_size}\n"
+        for file, size in found:
+            line = f"{folder.name}/{name}/{file} {size}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
-        paths += found
-        labels += [label] * len(found)
-    return FolderImages(tuple(paths), np.array(labels, np.int64))
+        names.append([file for file, _ in found])
+    return FolderImages(folder, classes, names)
+
+
+def _is_image(name: str) -> bool:
+    stem, _, suffix = name.rpartition(".")
+    return stem != "" and not stem.startswith(".") and f".{suffix.lower()}" in _SUFFIXES

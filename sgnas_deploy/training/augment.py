@@ -12,7 +12,11 @@ _SCALE = 0.12
 _ROTATION = np.deg2rad(10)
 
 
-def affine(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def affine(
+    pixels: npt.NDArray[np.uint8],
+    rng: np.random.Generator,
+    place: tuple[int, int] | None = None,
+) -> npt.NDArray[np.float32]:
     """Shift by up to 8 % of the side, scale by up to 12 %, rotate by up to 10 degrees.
 
     What comes in from outside is black.
@@ -20,15 +24,19 @@ def affine(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArr
     Args:
         pixels: (n, R, R, 3), values 0..255.
         rng: draws one transformation per image.
+        place: number of the first image, and images in the whole batch, where these are a part of
+            it: what is drawn for an image does not depend on the parts.
 
     Returns:
         The same shape and range, not rounded.
     """
     n = len(pixels)
-    angle = rng.uniform(-_ROTATION, _ROTATION, n)
-    scale = rng.uniform(1 - _SCALE, 1 + _SCALE, n)
+    first, whole = place or (0, n)
+    own = slice(first, first + n)
+    angle = rng.uniform(-_ROTATION, _ROTATION, whole)[own]
+    scale = rng.uniform(1 - _SCALE, 1 + _SCALE, whole)[own]
     # Coordinates run from -1 to 1: a shift by the whole side is 2.
-    shift = rng.uniform(-2 * _SHIFT, 2 * _SHIFT, (n, 2))
+    shift = rng.uniform(-2 * _SHIFT, 2 * _SHIFT, (whole, 2))[own]
     theta = np.empty((n, 2, 3), np.float32)
     theta[:, 0, 0] = theta[:, 1, 1] = np.cos(angle) / scale
     theta[:, 0, 1] = -np.sin(angle) / scale
@@ -42,7 +50,10 @@ def affine(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArr
 
 
 def crop(
-    pixels: npt.NDArray[np.uint8], rng: np.random.Generator, flip: bool
+    pixels: npt.NDArray[np.uint8],
+    rng: np.random.Generator,
+    flip: bool,
+    place: tuple[int, int] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Pad by an eighth of the side (mirrored), crop at random, perhaps flip.
 
@@ -50,12 +61,16 @@ def crop(
         pixels: (n, R, R, 3).
         rng: draws one crop per image.
         flip: also mirror half of the images.
+        place: number of the first image, and images in the whole batch, where these are a part of
+            it.
     """
     n, side = int(pixels.shape[0]), int(pixels.shape[1])
     margin = side // 8
     padded = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
-    corners = rng.integers(0, 2 * margin + 1, size=(2, n))
-    mirrored = rng.integers(0, 2, size=n)
+    first, whole = place or (0, n)
+    own = slice(first, first + n)
+    corners = rng.integers(0, 2 * margin + 1, size=(2, whole))[:, own]
+    mirrored = rng.integers(0, 2, size=whole)[own]
     found = np.empty_like(pixels)
     for i in range(n):
         top, left = (int(corner) for corner in corners[:, i])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sgnas_deploy import files
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
+from sgnas_deploy.training.ranks import Group
 
 Json: TypeAlias = Any
 """A value that JSON can express."""
@@ -73,7 +74,7 @@ def save(
 
 
 def load(path: Path, config: Mapping[str, Json], command: str) -> Checkpoint | None:
-    """Read a checkpoint back.
+    """Read a checkpoint back, and remove what a process that was killed has half written.
 
     Args:
         path: the file.
@@ -86,6 +87,7 @@ def load(path: Path, config: Mapping[str, Json], command: str) -> Checkpoint | N
     Raises:
         BadInput: truncated or corrupt, or of another configuration.
     """
+    _sweep(path)
     if not path.exists():
         return None
     cure = f"start anew with: {command} --fresh"
@@ -99,6 +101,46 @@ def load(path: Path, config: Mapping[str, Json], command: str) -> Checkpoint | N
             f"repeat the command with those settings, or {cure}",
         )
     return Checkpoint(tensors, json.loads(metadata["state"]))
+
+
+def load_in_all(
+    group: Group, path: Path, config: Mapping[str, Json], command: str
+) -> Checkpoint | None:
+    """Read a checkpoint back in process 0, and give the others what it holds.
+
+    So all of them go on from the same state, and the others need not see the file.
+
+    Raises:
+        BadInput: as `load`.
+        EnvironmentProblem: another process has ended.
+    """
+    if group.rank.world == 1:
+        return load(path, config, command)
+    found: Checkpoint | None = None
+
+    def described() -> str:
+        nonlocal found
+        found = load(path, config, command)
+        if found is None:
+            return ""
+        kinds = [
+            (name, str(t.dtype).removeprefix("torch."), t.shape)
+            for name, t in found.tensors.items()
+        ]
+        return json.dumps({"state": found.state, "tensors": kinds})
+
+    told = group.told(described)
+    if not told:
+        return None
+    if found is None:
+        holds = json.loads(told)
+        empty = {
+            name: torch.empty(shape, dtype=getattr(torch, kind))
+            for name, kind, shape in holds["tensors"]
+        }
+        found = Checkpoint(empty, holds["state"])
+    group.copy(list(found.tensors.values()))
+    return found
 
 
 def write_tensors(
@@ -210,6 +252,19 @@ def _read(path: Path, what: str, cure: str) -> tuple[dict[str, Tensor], dict[str
     if metadata.get("checksum") != _checksum(tensors):
         raise BadInput(f"the {what} {path} is corrupt (its checksum differs)", cure)
     return tensors, metadata
+
+
+def _sweep(path: Path) -> None:
+    """Remove temporary files of a checkpoint and of what stands beside it, see `files.replacing`.
+
+    Only one training at a time has them.
+    """
+    kinds = (".checkpoint", ".safetensors", ".json", ".history.jsonl")
+    starts = tuple(f".{path.stem}{kind}." for kind in kinds)
+    if path.parent.is_dir():
+        for left in path.parent.iterdir():
+            if left.name.startswith(starts):
+                left.unlink(missing_ok=True)
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

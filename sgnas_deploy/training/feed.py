@@ -1,13 +1,13 @@
 """Training batches in an order that depends on seed, epoch and step alone.
 
-So a resumed training sees what an undisturbed one would have seen, and needs no stored state.
+So a resumed training sees what an undisturbed one would have seen, and needs no stored state, and
+several processes that take a part of every batch each see together what one process would see.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,36 @@ from sgnas_deploy.data.batches import ResizedImages, normalised
 from sgnas_deploy.data.pillow import pillow
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.training import augment
+from sgnas_deploy.training.decoding import Reader, usual_workers
 from sgnas_deploy.training.process import derived_seed, seed_all
-from sgnas_deploy.training.timm_parts import part
+from sgnas_deploy.training.timm_parts import part as timm_part
+
+Part: TypeAlias = "tuple[int, int]"
+"""Which part of every batch: rank, and of how many."""
 
 
 class Feed(Protocol):
     """Where a training's batches come from."""
 
     @property
+    def batch(self) -> int:
+        """Images a step, over all parts."""
+
+    @property
     def steps(self) -> int:
         """Batches an epoch."""
 
     def batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of an epoch from step `start` on: images (B, 3, R, R) and labels (B,)."""
+        """The batches of an epoch from step `start` on: images (B, 3, R, R) and labels (B,).
+
+        B is the batch, or the part of it that was asked for.
+        """
+
+
+def share(length: int, part: Part) -> slice:
+    """Which of `length` things side by side belong to a part; all parts together are all things."""
+    rank, of = part
+    return slice(length * rank // of, length * (rank + 1) // of)
 
 
 def make(
@@ -43,6 +60,7 @@ def make(
     randaugment: str | None = None,
     erasing: float = 0.0,
     workers: int | None = None,
+    part: Part = (0, 1),
 ) -> Feed:
     """The feed for an augmentation.
 
@@ -54,10 +72,13 @@ def make(
         seed: decides order and augmentation.
         randaugment: timm's word for it.
         erasing: probability of erasing a rectangle.
-        workers: processes that decode for `timm`; None for one per core, at most 8.
+        workers: processes that decode for `timm`; 0 decodes in this one, None takes one per core,
+            at most 8.
+        part: which part of each batch is wanted, `share` of it; the images of all parts are those
+            of the whole batch, augmented alike.
 
     Raises:
-        BadInput: fewer images than two.
+        BadInput: fewer images than two, or fewer than parts.
     """
     chosen = np.arange(len(data.train)) if indices is None else indices
     if len(chosen) < 2:
@@ -66,10 +87,15 @@ def make(
             "add images to its train folder",
         )
     size = min(batch, len(chosen))
+    if size < part[1]:
+        raise BadInput(
+            f"a batch of {size} images cannot be split over {part[1]} processes",
+            "take a larger --batch, or fewer processes",
+        )
     if augmentation == "timm":
-        count = min(os.cpu_count() or 1, 8) if workers is None else workers
-        return _DecodingFeed(data, chosen, size, seed, randaugment, erasing, count)
-    return _ArrayFeed(data, chosen, size, augmentation, seed)
+        count = usual_workers() if workers is None else workers
+        return _DecodingFeed(data, chosen, size, seed, randaugment, erasing, count, part)
+    return _ArrayFeed(data, chosen, size, augmentation, seed, part)
 
 
 def _order(indices: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -87,6 +113,7 @@ class _ArrayFeed:
         batch: int,
         augmentation: str,
         seed: int,
+        part: Part,
     ) -> None:
         self._data = data
         self._images = ResizedImages(data.train, data.preprocessing)
@@ -94,6 +121,12 @@ class _ArrayFeed:
         self._batch = batch
         self._augmentation = augmentation
         self._seed = seed
+        self._share = share(batch, part)
+
+    @property
+    def batch(self) -> int:
+        """Images a step."""
+        return self._batch
 
     @property
     def steps(self) -> int:
@@ -103,14 +136,15 @@ class _ArrayFeed:
     def batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches from step `start` on."""
         order = _order(self._indices, self._seed, epoch)
+        place = (self._share.start, self._batch)
         for step in range(start, self.steps):
-            own = order[step * self._batch : (step + 1) * self._batch]
+            own = order[step * self._batch : (step + 1) * self._batch][self._share]
             pixels: npt.NDArray[Any] = self._images.pixels(own)
             rng = np.random.default_rng([self._seed, epoch, step])
             if self._augmentation == "crop":
-                pixels = augment.crop(pixels, rng, self._data.flip)
+                pixels = augment.crop(pixels, rng, self._data.flip, place)
             if self._augmentation == "affine":
-                pixels = augment.affine(pixels, rng)
+                pixels = augment.affine(pixels, rng, place)
             images = torch.from_numpy(normalised(pixels, self._data.preprocessing))
             yield images, torch.from_numpy(self._images.labels[own])
 
@@ -128,9 +162,10 @@ class _DecodingFeed:
         randaugment: str | None,
         erasing: float,
         workers: int,
+        part: Part,
     ) -> None:
         preprocessing = data.preprocessing
-        transform = part("data", "create_transform")(
+        transform = timm_part("data", "create_transform")(
             preprocessing.resolution,
             is_training=True,
             auto_augment=randaugment,
@@ -139,12 +174,16 @@ class _DecodingFeed:
             mean=preprocessing.mean,
             std=preprocessing.std,
         )
-        self._labels = data.train.labels
         self._indices = indices
         self._batch = batch
         self._seed = seed
-        self._workers = workers
-        self._images = _Transformed(data.train, transform, seed)
+        self._share = share(batch, part)
+        self._reader = Reader(_Transformed(data.train, transform, seed), workers)
+
+    @property
+    def batch(self) -> int:
+        """Images a step."""
+        return self._batch
 
     @property
     def steps(self) -> int:
@@ -154,19 +193,18 @@ class _DecodingFeed:
     def batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches from step `start` on."""
         order = _order(self._indices, self._seed, epoch)
-        batches = [
-            [(epoch, int(i)) for i in order[step * self._batch : (step + 1) * self._batch]]
-            for step in range(start, self.steps)
-        ]
-        loader: Any = torch.utils.data.DataLoader(
-            self._images,
-            batch_sampler=batches,
-            num_workers=self._workers,
-        )
-        yield from loader
+        return self._reader.batches(self._keys(order, epoch, start))
+
+    def _keys(
+        self, order: npt.NDArray[np.int64], epoch: int, start: int
+    ) -> Iterator[list[tuple[int, int]]]:
+        for step in range(start, self.steps):
+            whole = order[step * self._batch : (step + 1) * self._batch]
+            yield [(epoch, int(index)) for index in whole[self._share]]
 
 
-class _Transformed(torch.utils.data.Dataset[tuple[Tensor, int]]):
+@final
+class _Transformed:
     """One image per (epoch, index): what is drawn for it depends on that and the seed alone."""
 
     def __init__(self, images: Images, transform: Any, seed: int) -> None:

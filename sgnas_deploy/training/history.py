@@ -59,9 +59,13 @@ class History:
         )
         self._losses = []
 
+    def add(self, **readings: float) -> None:
+        """Add readings to the last line, such as an accuracy after an epoch."""
+        self._lines[-1] |= readings
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"lines": self._lines, "losses": self._losses}
+        return {"lines": [dict(line) for line in self._lines], "losses": list(self._losses)}
 
     def write(self) -> None:
         """Write the lines so far, whole or not at all."""

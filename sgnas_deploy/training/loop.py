@@ -2,15 +2,19 @@
 
 A training that is stopped in any way (Ctrl-C, a kill, a power cut) goes on from its last
 checkpoint and ends, on one machine, with the weights that an undisturbed one ends with.
+
+Several processes run the same loop on their parts of the same batches. Process 0 alone keeps the
+checkpoint, the history and a reporter; the others are told what the checkpoint holds.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
@@ -18,19 +22,37 @@ from torch import Tensor
 from sgnas_deploy import events
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
-from sgnas_deploy.training import checkpoint, history
+from sgnas_deploy.training import checkpoint, watching
 from sgnas_deploy.training.feed import Feed
 from sgnas_deploy.training.process import seed_all
+from sgnas_deploy.training.ranks import ALONE, Group
+from sgnas_deploy.training.requirements import CHECKPOINT_S
 
-INTERVAL_S: Final = 20.0
-"""At most this long a training is lost when it is stopped (and a step more)."""
+
+@final
+@dataclass(frozen=True)
+class Running:
+    """How a training is run. Nothing here changes what comes out, but for rounding.
+
+    Attributes:
+        group: the processes that train together.
+        interval_s: seconds between checkpoints; one is also kept at the end of every epoch.
+        watch: what is told of it meanwhile, and who decodes its images.
+    """
+
+    group: Group = ALONE
+    interval_s: float = CHECKPOINT_S
+    watch: watching.Watch = watching.SILENT
 
 
 class Task(Protocol):
     """What is trained."""
 
     def step(self, number: int, images: Tensor, labels: Tensor) -> float:
-        """One optimiser step, the `number`-th of the training; returns the loss."""
+        """One optimiser step, the `number`-th of the training; returns the loss.
+
+        Images and labels are this process's; the loss is that of the whole batch, in every process.
+        """
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All state, as tensors and JSON values."""
@@ -52,6 +74,9 @@ class Plan:
         config: all that decides the trajectory; a checkpoint of another one is refused.
         command: for the cure of a refusal.
         interval_s: seconds between checkpoints.
+        group: the processes that train together.
+        logs: formats of what is written beside the history.
+        evaluation: accuracy while it runs; None for none.
     """
 
     title: str
@@ -60,7 +85,10 @@ class Plan:
     path: Path
     config: Mapping[str, Any]
     command: str
-    interval_s: float = INTERVAL_S
+    interval_s: float = CHECKPOINT_S
+    group: Group = ALONE
+    logs: tuple[str, ...] = ()
+    evaluation: watching.Evaluation | None = None
 
 
 @final
@@ -84,9 +112,10 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
 
     Raises:
         BadInput: the checkpoint is damaged or of another configuration, or the loss is no number.
-        EnvironmentProblem: a checkpoint cannot be written.
+        EnvironmentProblem: a checkpoint cannot be written, or another process has ended.
     """
-    saved = checkpoint.load(plan.path, plan.config, plan.command)
+    writes = plan.group.rank.number == 0
+    saved = checkpoint.load_in_all(plan.group, plan.path, plan.config, plan.command)
     epoch, start, total = 0, 0, 0.0
     loss = 0.0
     if saved is not None:
@@ -94,13 +123,23 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
         epoch, start, total, loss = own["epoch"], own["step"], own["total"], own["loss"]
         task.restore(saved.tensors, saved.state["task"])
     resumed_at = epoch
-    told = history.History(
-        history.path_of(plan.path),
+    told = watching.Watcher(
+        plan.path,
         feed.steps,
+        feed.batch,
+        epoch * feed.steps + start,
         saved.state.get("history") if saved is not None else None,
+        plan.logs if writes else (),
+        plan.evaluation if writes else None,
     )
 
+    if saved is not None and writes:
+        # It may have been stopped after the checkpoint was written, and before this was.
+        told.write()
+
     def keep(step: int) -> float:
+        if not writes:
+            return time.monotonic()
         tensors, state = task.save()
         own = {"epoch": epoch, "step": step, "total": total, "loss": loss}
         kept = {"loop": own, "task": state, "history": told.state()}
@@ -108,7 +147,7 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
         told.write()
         return time.monotonic()
 
-    with events.stage(reporter, plan.title, plan.epochs, "epochs") as stage:
+    with closing(told), events.stage(reporter, plan.title, plan.epochs, "epochs") as stage:
         stage.advance(epoch + start / feed.steps, "resumed" if saved else "")
         kept = time.monotonic()
         while epoch < plan.epochs:
@@ -117,19 +156,21 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
                 number = epoch * feed.steps + step
                 # Channels last: PyTorch's depthwise convolutions, above all their weight gradients,
                 # are much faster in it on a CPU.
-                images = images.to(device, memory_format=torch.channels_last)
-                value = task.step(number, images, labels.to(device))
+                images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
+                value = task.step(number, images, labels.to(device, non_blocking=True))
                 if value != value:
                     raise BadInput(
                         f"{plan.title}: the loss is no number any more, epoch {epoch}, step {step}",
                         "use a larger batch (--batch), or report it with the command you ran",
                     )
                 total += value
-                told.step(epoch, step, value, task)
+                readings = told.step(epoch, step, value, task)
                 last = step + 1 == feed.steps
                 if not last and time.monotonic() - kept > plan.interval_s:
                     kept = keep(step + 1)
-                stage.advance(1 / feed.steps, f"loss {total / (step + 1):.3f}")
+                mean = total / (step + 1)
+                stage.advance(1 / feed.steps, f"loss {mean:.3f}", {"loss": mean, **readings})
+            told.end_of_epoch(epoch)
             loss = total / feed.steps
             epoch, start, total = epoch + 1, 0, 0.0
             kept = keep(0)

@@ -8,6 +8,9 @@ import random
 import numpy as np
 import torch
 
+from sgnas_deploy.errors import EnvironmentProblem
+from sgnas_deploy.training import ranks
+
 
 def prepare() -> torch.device:
     """Set the process up for training; call it before anything is computed.
@@ -17,10 +20,26 @@ def prepare() -> torch.device:
     belongs to the thread, and the thread pool copies it when it starts: hence before.
 
     Returns:
-        The device to train on: the first GPU where there is one, else the CPU.
+        The device to train on: the first GPU where there is one, else the CPU. Of several processes
+        on a machine, each has the GPU of its number.
+
+    Raises:
+        BadInput: the environment does not say which of several processes this is.
+        EnvironmentProblem: there are more processes here than GPUs.
     """
     torch.set_flush_denormal(True)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    rank = ranks.here()
+    if rank.world == 1:
+        return torch.device("cuda")
+    if rank.local >= torch.cuda.device_count():
+        raise EnvironmentProblem(
+            f"there are {rank.local_world} processes on this machine, but only "
+            f"{torch.cuda.device_count()} GPU(s)",
+            "start one process per GPU: torchrun --nproc-per-node gpu ...",
+        )
+    return torch.device("cuda", rank.local)
 
 
 def derived_seed(*parts: int | str) -> int:

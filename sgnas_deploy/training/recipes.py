@@ -1,28 +1,38 @@
 """Recipes: the settings of a training, one frozen value per space.
 
-The published settings (SGNAS, CVPR 2021, and its reference implementation) are those of `imagenet`
-and `cifar`: SGD with momentum 0.9, learning rate 0.064, weight decay 4e-4, cosine schedule, label
-smoothing 0.1, four passes a step. `tiny` is ours, made to be done in a minute or two on a laptop:
-AdamW, and fewer passes a step for more steps. It was chosen by single short runs, not by a study.
-So was that of the supernet of `nasbench201`, meant for a small variant on a 2-core CPU.
-The recipes of `cifar` and `imagenet` have not been run to the end here.
+The values stand in `sgnas_deploy/recipes/SPACE.toml`, beside where they come from; what they mean
+stands here. A user's own file may change them (`recipe_files`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Annotated, Final, Literal, TypeAlias, final
+
+from pydantic import Field
 
 from sgnas_deploy.data import DataSet
+from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.spaces import Space
+from sgnas_deploy.training import recipe_files
 
 Augmentation: TypeAlias = Literal["affine", "crop", "timm"]
 """`affine`: small shifts, scalings and rotations, for drawings that have an up and a left.
 `crop`: padded random crop, for small photographs. `timm`: random resized crop and RandAugment.
 The last two also flip, where the data allows it."""
 
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+
 Settings: TypeAlias = "dict[str, str | int | float | bool | None]"
+
+UNSTATED: Final[Settings] = {"precision": "fp32", "accumulate": 1}
+"""What files were made with that are older than these settings and do not state them."""
+
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 _TIMM_FROM = 96
 """Resolution from which on photographs get the augmentation of ImageNet."""
@@ -46,23 +56,26 @@ class SupernetRecipe:
         clip_norm: largest norm of the gradient; None for no limit (as published).
         dropout: before the classifier.
         augmentation: of the images.
-        precision: `fp32`, or `bf16` for forward and backward passes; weights, statistics and
-            losses stay in fp32.
+        precision: `fp32`, or `bf16` or `fp16` for forward and backward passes; weights,
+            statistics and losses stay in fp32.
+        accumulate: parts that each batch is computed in, over all processes; gradients are
+            summed, batch normalisation is over a part.
     """
 
-    epochs: int
-    batch: int
-    lr: float
+    epochs: Count
+    batch: Count
+    lr: Positive
     augmentation: Augmentation
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    passes: int = 4
-    warmup: float = 0.0
-    momentum: float = 0.9
-    weight_decay: float = 4e-4
-    label_smoothing: float = 0.1
-    clip_norm: float | None = None
-    dropout: float = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    passes: Count = 4
+    warmup: Share = 0.0
+    momentum: Share = 0.9
+    weight_decay: NotNegative = 4e-4
+    label_smoothing: Share = 0.1
+    clip_norm: Positive | None = None
+    dropout: Share = 0.0
+    precision: Precision = "fp32"
+    accumulate: Count = 1
 
 
 @final
@@ -87,24 +100,28 @@ class RetrainRecipe:
         clip_norm: largest norm of the gradient; None for no limit.
         distill: weight of the supernet's predictions in the loss, 0 for none.
         inherit: start from the supernet's weights.
+        precision: `fp32`, or `bf16` or `fp16` for forward and backward passes.
+        accumulate: parts that each batch is computed in, over all processes.
     """
 
-    epochs: int
-    batch: int
+    epochs: Count
+    batch: Count
     optimizer: str
-    lr: float
+    lr: Positive
     augmentation: Augmentation
-    warmup: float = 0.05
-    weight_decay: float = 1e-4
-    label_smoothing: float = 0.1
-    dropout: float = 0.0
-    ema: float | None = None
+    warmup: Share = 0.05
+    weight_decay: NotNegative = 1e-4
+    label_smoothing: Share = 0.1
+    dropout: Share = 0.0
+    ema: Share | None = None
     randaugment: str | None = None
-    mixup: float = 0.0
-    erasing: float = 0.0
-    clip_norm: float | None = None
-    distill: float = 0.0
+    mixup: NotNegative = 0.0
+    erasing: Share = 0.0
+    clip_norm: Positive | None = None
+    distill: Annotated[float, Field(ge=0, le=1)] = 0.0
     inherit: bool = False
+    precision: Precision = "fp32"
+    accumulate: Count = 1
 
 
 def augmentation(data: DataSet) -> Augmentation:
@@ -114,94 +131,35 @@ def augmentation(data: DataSet) -> Augmentation:
     return "timm" if data.preprocessing.resolution >= _TIMM_FROM else "crop"
 
 
-def supernet(space: Space, data: DataSet) -> SupernetRecipe:
-    """The recipe of a space's supernet."""
-    augment = augmentation(data)
-    if _name(space) == "tiny":
-        return SupernetRecipe(
-            epochs=24,
-            batch=32,
-            optimizer="adamw",
-            passes=2,
-            lr=4e-3,
-            weight_decay=0.01,
-            warmup=0.15,
-            augmentation=augment,
-        )
-    if _name(space) == "nasbench201":
-        return SupernetRecipe(
-            epochs=30,
-            batch=128,
-            optimizer="adamw",
-            passes=1,
-            lr=3e-3,
-            weight_decay=0.02,
-            warmup=0.1,
-            label_smoothing=0.0,
-            augmentation=augment,
-        )
-    if _name(space) == "cifar":
-        return SupernetRecipe(epochs=50, batch=64, lr=0.064, augmentation=augment)
-    return SupernetRecipe(epochs=50, batch=64, lr=0.064, dropout=0.2, augmentation=augment)
+def supernet(space: Space, data: DataSet, own: str | None = None) -> SupernetRecipe:
+    """The recipe of a space's supernet.
+
+    Args:
+        space: whose.
+        data: decides the augmentation, where no file does.
+        own: a user's recipe file, or the name of another space.
+
+    Raises:
+        BadInput: the user's file cannot be used.
+    """
+    usual = augmentation(data)
+    return recipe_files.section("supernet", space.id, own, SupernetRecipe, augmentation=usual)
 
 
-def retraining(space: Space, data: DataSet) -> RetrainRecipe:
-    """The recipe of a space's networks, from scratch."""
-    augment = augmentation(data)
-    if _name(space) == "tiny":
-        return RetrainRecipe(
-            epochs=12,
-            batch=32,
-            optimizer="adamw",
-            lr=4e-3,
-            weight_decay=0.02,
-            warmup=0.15,
-            ema=0.99,
-            augmentation=augment,
-        )
-    if _name(space) == "nasbench201":
-        # The benchmark's own: 200 epochs of SGD at 0.1 with Nesterov momentum, batches of 256.
-        return RetrainRecipe(
-            epochs=200,
-            batch=256,
-            optimizer="nesterov",
-            lr=0.1,
-            weight_decay=5e-4,
-            warmup=0.0,
-            label_smoothing=0.0,
-            augmentation=augment,
-        )
-    if _name(space) == "cifar":
-        return RetrainRecipe(
-            epochs=200,
-            batch=96,
-            optimizer="sgd",
-            lr=0.05,
-            weight_decay=3e-4,
-            dropout=0.2,
-            ema=0.999,
-            clip_norm=5.0,
-            augmentation=augment,
-        )
-    return RetrainRecipe(
-        epochs=350,
-        batch=128,
-        optimizer="rmsproptf",
-        lr=0.008,
-        weight_decay=1e-5,
-        dropout=0.2,
-        ema=0.9999,
-        randaugment="rand-m9-mstd0.5" if augment == "timm" else None,
-        mixup=0.1,
-        erasing=0.2 if augment == "timm" else 0.0,
-        augmentation=augment,
-    )
+def retraining(space: Space, data: DataSet, own: str | None = None) -> RetrainRecipe:
+    """The recipe of a space's networks, from scratch; arguments and errors as of `supernet`."""
+    usual = augmentation(data)
+    found = recipe_files.section("retrain", space.id, own, RetrainRecipe, augmentation=usual)
+    if found.augmentation == "timm":
+        return found
+    return dataclasses.replace(found, randaugment=None, erasing=0.0)
+
+
+def generator(space: Space, own: str | None = None) -> Recipe:
+    """The recipe of a table's generator; arguments and errors as of `supernet`."""
+    return recipe_files.section("generator", space.id, own, Recipe)
 
 
 def settings(recipe: SupernetRecipe | RetrainRecipe) -> Settings:
     """A recipe as it stands in the files of what it made."""
     return dataclasses.asdict(recipe)
-
-
-def _name(space: Space) -> str:
-    return space.id.split("+", maxsplit=1)[0]

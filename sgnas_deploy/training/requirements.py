@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Final
 
 from sgnas_deploy import spaces
 from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.spaces import Space
+
+CHECKPOINT_S: Final = 20.0
+"""Seconds between checkpoints: at most so long a training is lost when it is stopped."""
 
 
 def require_training() -> None:

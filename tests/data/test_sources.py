@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from sgnas_deploy import data
+from sgnas_deploy.data.folders import FolderImages
 from sgnas_deploy.errors import BadInput
 
 
@@ -101,6 +104,48 @@ def test_the_fingerprint_follows_the_listing(tmp_path: Path) -> None:
     before = data.load(str(image_folder(tmp_path)), 32).fingerprint
     write_image(tmp_path / "val" / "cat" / "new.png")
     assert data.load(str(tmp_path), 32).fingerprint != before
+
+
+def test_the_fingerprint_is_of_names_and_sizes_in_order(tmp_path: Path) -> None:
+    """Workspaces keep it: another order or spelling would make every supernet a stranger."""
+    image_folder(tmp_path)
+    write_image(tmp_path / "train" / "ant" / "Z.png")
+    write_image(tmp_path / "train" / "ant" / "ä b.JPEG")
+    lines = [
+        f"{path.relative_to(tmp_path).as_posix()} {path.stat().st_size}\n"
+        for part in ("train", "val")
+        for name in ("ant", "cat")
+        for path in sorted((tmp_path / part / name).iterdir())
+    ]
+    expected = hashlib.sha256(b"folders" + "".join(lines).encode()).hexdigest()
+    assert data.load(str(tmp_path), 32).fingerprint == expected
+
+
+def test_files_are_found_again_by_number(tmp_path: Path) -> None:
+    image_folder(tmp_path, each=1)
+    for name in ("a", "ä ö", "very-long-" * 10, os.fsdecode(b"broken-\xff")):
+        write_image(tmp_path / "train" / "cat" / f"{name}.png")
+    images = data.load(str(tmp_path), 32).train
+    assert isinstance(images, FolderImages)
+    found = [images.path(index) for index in range(len(images))]
+    expected = [p for c in ("ant", "cat") for p in sorted((tmp_path / "train" / c).iterdir())]
+    assert found == expected
+    assert all(images.image(index).shape == (12, 20, 3) for index in range(len(images)))
+    for index in (-1, len(images)):
+        with pytest.raises(IndexError):
+            images.path(index)
+
+
+def test_a_picture_that_is_too_large_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow only warns up to twice its limit, and refuses beyond it."""
+    images = data.load(str(image_folder(tmp_path)), 32).val
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    assert images.image(0).shape == (12, 20, 3)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(BadInput, match=r"cannot read image .*val/ant/0\.png"):
+        images.image(0)
 
 
 def test_grey_and_palette_images_become_rgb(tmp_path: Path) -> None:

@@ -270,8 +270,10 @@ def test_distillation_from_the_supernet(
     write_architecture(tmp_path)
     usual = recipes.retraining
 
-    def distilling(space: spaces.Space, source: object) -> recipes.RetrainRecipe:
-        made = usual(space, source)  # type: ignore[arg-type]
+    def distilling(
+        space: spaces.Space, source: object, own: str | None = None
+    ) -> recipes.RetrainRecipe:
+        made = usual(space, source, own)  # type: ignore[arg-type]
         return dataclasses.replace(made, distill=0.5, mixup=0.2, clip_norm=1.0)
 
     without = weights(run_retrain(tmp_path, None, epochs=1).path)

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from sgnas_deploy import data, spaces
-from sgnas_deploy.data import ArrayImages, DataSet, Preprocessing
 from sgnas_deploy.training import process, recipes, schedule
-
-
-def source(resolution: int, flip: bool = True) -> DataSet:
-    images = ArrayImages(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2))
-    made = Preprocessing(resolution=resolution, crop=1.0, mean=(0, 0, 0), std=(1, 1, 1))
-    return DataSet("x", ("a", "b"), images, images, "0", made, flip)
+from tests.training.sources import source
 
 
 @pytest.mark.parametrize("name", ["cifar", "imagenet"])

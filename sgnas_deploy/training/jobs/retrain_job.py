@@ -18,10 +18,22 @@ from sgnas_deploy.events import Reporter
 from sgnas_deploy.models import ModelFile
 from sgnas_deploy.networks.deployed import DeployedNetwork
 from sgnas_deploy.supernet.base import Supernet
-from sgnas_deploy.training import checkpoint, evaluation, feed, loop, process, recipes
+from sgnas_deploy.training import (
+    checkpoint,
+    evaluation,
+    feed,
+    loop,
+    parts,
+    precision,
+    process,
+    ranks,
+    recipes,
+)
+from sgnas_deploy.training.loop import Running
 from sgnas_deploy.training.recipes import RetrainRecipe, Settings
 from sgnas_deploy.training.requirements import checkpoint_path
 from sgnas_deploy.training.retraining import RetrainTask
+from sgnas_deploy.training.watching import Evaluation, Watch
 
 
 @final
@@ -35,6 +47,7 @@ class Job:
         recipe: the settings.
         seed: decides first weights, order and augmentation.
         supernet: weights of the space's supernet; read only where the recipe inherits or distils.
+        compiled: whether passes go through `torch.compile`.
     """
 
     architecture: ArchitectureFile
@@ -42,6 +55,7 @@ class Job:
     recipe: RetrainRecipe
     seed: int
     supernet: Path
+    compiled: bool = False
 
 
 def weights_path(folder: Path, name: str) -> Path:
@@ -49,7 +63,9 @@ def weights_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def run(job: Job, folder: Path, fresh: bool, reporter: Reporter) -> tuple[int, ModelFile]:
+def run(
+    job: Job, folder: Path, fresh: bool, reporter: Reporter, running: Running | None = None
+) -> tuple[int, ModelFile]:
     """Train to the end, evaluate, and write weights and description.
 
     Args:
@@ -57,19 +73,27 @@ def run(job: Job, folder: Path, fresh: bool, reporter: Reporter) -> tuple[int, M
         folder: of the models.
         fresh: train anew, whatever there is.
         reporter: listens.
+        running: how; None for one process.
 
     Returns:
         The epoch it went on at (all epochs where it was finished already), and the description.
+
+    Raises:
+        BadInput: a checkpoint of other settings, or parts of a batch that are too small.
+        EnvironmentProblem: nothing can be written, the device cannot do the precision, or there is
+            no compiler.
     """
+    running = running or Running()
+    rank = running.group.rank
     weights = weights_path(folder, job.architecture.name)
     teacher, settings = _supernet(job)
-    if fresh:
-        checkpoint_path(weights).unlink(missing_ok=True)
-    else:
-        kept = _finished(job, weights, settings)
-        if kept is not None:
-            return job.recipe.epochs, kept
+    config = _config(job, settings)
+    ranks.require_same(running.group, checkpoint.config_hash(config))
+    kept = ranks.from_first(running.group, lambda: _kept(job, weights, settings, fresh), ModelFile)
+    if kept is not None:
+        return job.recipe.epochs, kept
     device = process.prepare()
+    precision.require(job.recipe.precision, device)
     process.seed_all("weights", job.seed)
     space = spaces.load(job.architecture.space)
     options = job.architecture.options
@@ -85,6 +109,8 @@ def run(job: Job, folder: Path, fresh: bool, reporter: Reporter) -> tuple[int, M
         job.seed,
         job.recipe.randaugment,
         job.recipe.erasing,
+        workers=running.watch.workers,
+        part=(rank.number, rank.world),
     )
     task = RetrainTask(
         network,
@@ -92,17 +118,29 @@ def run(job: Job, folder: Path, fresh: bool, reporter: Reporter) -> tuple[int, M
         job.recipe.epochs * batches.steps,
         space.classes,
         _widest(teacher.to(device)) if job.recipe.distill > 0 and teacher is not None else None,
+        parts.of_feed(job.recipe.accumulate, batches, running.group),
+        "inductor" if job.compiled else None,
     )
     plan = loop.Plan(
         title=f"retraining {job.architecture.name}",
         epochs=job.recipe.epochs,
         seed=job.seed,
         path=checkpoint_path(weights),
-        config=_config(job, settings),
+        config=config,
         command=f"sgnas retrain {job.architecture.name}",
+        interval_s=running.interval_s,
+        group=running.group,
+        logs=running.watch.logs,
+        evaluation=_watched(job, task, running.watch, device),
     )
     outcome = loop.run(task, batches, plan, reporter, device)
-    return outcome.resumed_at, _write(job, weights, task.result, settings, device)
+    description = ranks.from_first(
+        running.group,
+        lambda: _write(job, weights, task.result, settings, running.watch.workers, device),
+        ModelFile,
+    )
+    assert description is not None  # `_write` makes one
+    return outcome.resumed_at, description
 
 
 def inherit(network: nn.Module, source: Supernet, options: tuple[int, ...]) -> None:
@@ -131,12 +169,28 @@ def _widest(teacher: Supernet) -> Callable[[Tensor], Tensor]:
     return lambda images: teacher(images, choice)
 
 
+def _watched(job: Job, task: RetrainTask, watch: Watch, device: torch.device) -> Evaluation | None:
+    """How it is evaluated while it is trained: the network that would be kept."""
+    every = watch.period(job.recipe.epochs)
+    if not every:
+        return None
+    images = evaluation.held_out(
+        job.data.val, job.data.preprocessing, evaluation.WATCHED, watch.workers
+    )
+    return Evaluation(every, lambda: evaluation.network_accuracy(task.result, images, device))
+
+
 def _write(
-    job: Job, weights: Path, network: nn.Module, settings: Settings, device: torch.device
+    job: Job,
+    weights: Path,
+    network: nn.Module,
+    settings: Settings,
+    workers: int | None,
+    device: torch.device,
 ) -> ModelFile:
     preprocessing = job.data.preprocessing
-    images = evaluation.held_out(job.data.val, preprocessing)
-    accuracy = evaluation.network_accuracy(network, images, preprocessing, device)
+    images = evaluation.held_out(job.data.val, preprocessing, workers=workers)
+    accuracy = evaluation.network_accuracy(network, images, device)
     checkpoint.write_tensors(weights, network.state_dict())
     description = ModelFile(
         name=job.architecture.name,
@@ -156,6 +210,14 @@ def _write(
     return description
 
 
+def _kept(job: Job, weights: Path, settings: Settings, fresh: bool) -> ModelFile | None:
+    """What need not be trained again, else None; what must not be gone on with is removed."""
+    if fresh:
+        checkpoint_path(weights).unlink(missing_ok=True)
+        return None
+    return _finished(job, weights, settings)
+
+
 def _finished(job: Job, weights: Path, settings: Settings) -> ModelFile | None:
     """What a finished training with the same settings has left, else None."""
     if checkpoint_path(weights).exists() or not weights.exists():
@@ -168,7 +230,7 @@ def _finished(job: Job, weights: Path, settings: Settings) -> ModelFile | None:
         "space": found.architecture.space,
         "options": list(found.architecture.options),
         "data_fingerprint": found.data_fingerprint,
-        "recipe": found.recipe,
+        "recipe": {**recipes.UNSTATED, **found.recipe},
         "seed": found.seed,
     }
     if made_with != _config(job, settings):
