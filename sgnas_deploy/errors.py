@@ -4,7 +4,6 @@ from sgnas_profilers.errors import (
     BadInput,
     ClearNo,
     EnvironmentProblem,
-    NotBuiltYet,
     SgnasError,
     TooNoisy,
 )
@@ -13,7 +12,6 @@ __all__ = [
     "BadInput",
     "ClearNo",
     "EnvironmentProblem",
-    "NotBuiltYet",
     "SgnasError",
     "TooNoisy",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, final
 
 
@@ -25,11 +25,20 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageAdvanced:
-    """`done` units (in all, not since the last event) are finished; `note` is the latest news."""
+    """`done` units (in all, not since the last event) are finished; `note` is the latest news.
+
+    Attributes:
+        name: of the stage.
+        done: units finished.
+        note: for a person.
+        readings: figures by name, in SI units, such as `loss` and `learning_rate` of a training;
+            whoever shows them leaves the note out, which tells less.
+    """
 
     name: str
     done: float
     note: str
+    readings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,12 @@ class Stage:
         self._name = name
         self.done = 0.0
 
-    def advance(self, by: float = 1, note: str = "") -> None:
+    def advance(
+        self, by: float = 1, note: str = "", readings: Mapping[str, float] | None = None
+    ) -> None:
         """Report `by` further units as done."""
         self.done += by
-        self._reporter.event(StageAdvanced(self._name, self.done, note))
+        self._reporter.event(StageAdvanced(self._name, self.done, note, readings or {}))
 
 
 @contextmanager

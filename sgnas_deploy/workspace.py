@@ -4,6 +4,7 @@
 * `luts/TABLE.json`: latency tables, named SPACE--DEVICE--BACKEND-PRECISION-bN-tN
 * `supernet/SPACE.*`: trained supernets
 * `generator/TABLE.*`: trained generators, by the table they were trained on
+* `generator/SPACE--any-device.*`: those that read tables
 * `architectures/NAME.json`: generated architectures
 * `models/NAME.*`: retrained weights, exported files
 * `reports/NAME.*`: verdicts and other reports

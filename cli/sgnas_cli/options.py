@@ -245,14 +245,105 @@ DataToReport = Annotated[
     str | None,
     typer.Option("--data", metavar="digits|DIR", help="Also measure accuracy on these images."),
 ]
+TrainingLuts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lut",
+        metavar="TABLE",
+        help="The latency table: a file, or a name in the workspace; repeatable with --any-device. "
+        "[default: the only one that fits; with --any-device all of the space]",
+    ),
+]
+AnyDevice = Annotated[
+    bool,
+    typer.Option(
+        "--any-device",
+        help="Train one that reads the table, so that it also serves tables to come.",
+    ),
+]
+Perturbed = Annotated[
+    int | None,
+    typer.Option(
+        "--perturbed",
+        metavar="N",
+        min=0,
+        help="With --any-device: train on N random devices beside the tables. [default: 512]",
+    ),
+]
 Budgets = Annotated[
-    int, typer.Option("--budgets", metavar="N", min=1, help="How many budgets each step trains on.")
+    int | None,
+    typer.Option(
+        "--budgets",
+        metavar="N",
+        min=1,
+        help="How many budgets each step trains on. [default: the recipe's]",
+    ),
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE|SPACE",
+        help="Settings of the training: a TOML file that says what differs from the space's own, "
+        "or another space. Flags come last. [default: the space's own]",
+    ),
+]
+Logs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="csv|tensorboard",
+        help="Also write such a log beside the weights, repeatable. [default: the history alone]",
+    ),
+]
+EvaluateEvery = Annotated[
+    int | None,
+    typer.Option(
+        "--evaluate-every",
+        metavar="N",
+        min=0,
+        help="Measure accuracy on held-out images every N epochs; 0: only in the end. "
+        "[default: ten times, from 50 epochs on]",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=0,
+        help="Processes that decode image files. [default: one per core, at most 8]",
+    ),
 ]
 TrainingPrecision = Annotated[
-    Literal["fp32", "bf16"],
+    Literal["fp32", "bf16", "fp16"] | None,
     typer.Option(
         "--precision",
-        help="Of the supernet's passes; bf16 is faster where the processor has it.",
+        help="Of forward and backward passes; bf16 is faster where the processor has it, fp16 is "
+        "for GPUs (not yet run on hardware). [default: the recipe's]",
+    ),
+]
+Accumulate = Annotated[
+    int | None,
+    typer.Option(
+        "--accumulate",
+        metavar="N",
+        min=1,
+        help="Compute each batch in N parts, one after another or shared by processes: less "
+        "memory, batch normalisation over a part. [default: the recipe's; one part a process]",
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option("--compile", help="Use torch.compile; it needs a C++ compiler, on a GPU triton."),
+]
+CheckpointSeconds = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-seconds",
+        metavar="S",
+        callback=_within(0, float("inf"), low_fits=True),
+        help="Keep a checkpoint that often, beside the one after each epoch.",
     ),
 ]
 Inherit = Annotated[

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, final
 
+from sgnas_cli.render import readings
 from sgnas_cli.render.figures import clock, duration
 from sgnas_deploy.events import (
     Event,
@@ -110,7 +111,7 @@ class PlainReporter:
         left_s = pace.remaining_s(now_s)
         parts = (
             pace.amount(),
-            event.note,
+            readings.line(event.readings) or event.note,
             f"{duration(now_s - pace.started_s)} so far",
             f"about {duration(left_s)} left" if left_s is not None else "",
         )
@@ -126,7 +127,10 @@ class PlainReporter:
 
 @final
 class RichReporter:
-    """A bar for every open stage; notes and ended outer stages stay as lines above them."""
+    """A bar for every open stage; notes and ended outer stages stay as lines above them.
+
+    Where a stage has readings, they are the field `told` of its bar, and its note is left out.
+    """
 
     def __init__(self, progress: Progress, now_s: Callable[[], float] = time.monotonic) -> None:
         self._progress = progress
@@ -142,14 +146,21 @@ class RichReporter:
                 depth = len(self._open)
                 pace = Pace(now_s, event.total, event.unit)
                 task = self._progress.add_task(
-                    "  " * depth + event.name, total=event.total or None, note="", pace=pace
+                    "  " * depth + event.name,
+                    total=event.total or None,
+                    note="",
+                    told="",
+                    pace=pace,
                 )
                 self._open[event.name] = (task, pace)
             case StageAdvanced():
                 if event.name in self._open:
                     task, pace = self._open[event.name]
                     pace.advance(event.done, now_s)
-                    self._progress.update(task, completed=event.done, note=event.note)
+                    told = readings.line(event.readings)
+                    self._progress.update(
+                        task, completed=event.done, note="" if told else event.note, told=told
+                    )
             case StageEnded():
                 ended = self._end(event.name)
                 if ended is not None and not self._open:
@@ -176,7 +187,7 @@ class RichReporter:
 
 
 def _bars(now_s: Callable[[], float]) -> Progress:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.table import Column
     from rich.text import Text
@@ -201,7 +212,16 @@ def _bars(now_s: Callable[[], float]) -> Progress:
         """What is cut when the terminal is narrow, so that figures never are."""
         return Column(ratio=ratio, no_wrap=True, overflow="ellipsis")
 
-    return Progress(
+    class Bars(Progress):
+        """Bars, and under them what their stages tell."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            for task in self.tasks:
+                if task.fields["told"]:
+                    yield Text(f"  {task.fields['told']}", style="dim", overflow="ellipsis")
+
+    return Bars(
         TextColumn("{task.description}", markup=False, table_column=flexible(3)),
         BarColumn(bar_width=10),
         Amount(),

@@ -50,10 +50,6 @@ class BadInput(SgnasError):
     exit_code = MISUSE
 
 
-class NotBuiltYet(BadInput):
-    """Part of the contract that is not built yet (exit code 2)."""
-
-
 class TooNoisy(SgnasError):
     """The measurements do not allow a statement (exit code 3)."""
 

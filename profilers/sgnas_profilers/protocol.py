@@ -115,7 +115,6 @@ _LEAVES = {
         SgnasError,
         errors.ClearNo,
         errors.BadInput,
-        errors.NotBuiltYet,
         errors.TooNoisy,
         errors.EnvironmentProblem,
         ProtocolError,

@@ -107,22 +107,21 @@ def _read(
     path: Path, wanted: Sequence[str], what: str
 ) -> tuple[tuple[str, ...], Iterator[tuple[int, Options, list[float | None]]]]:
     """Columns besides `arch` (the wanted ones, or all), and the rows with their line numbers."""
+    first = f"{ARCH},{LATENCY}" if wanted else f"{ARCH},cifar10_test"
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read the {what} {path}: {error}") from error
+        raise BadInput(
+            f"cannot read the {what} {path}: {error}",
+            f"name a CSV file in UTF-8 whose first line is such as: {first}",
+        ) from error
     reader = csv.DictReader(text.splitlines())
     names = tuple(reader.fieldnames or ())
     columns = tuple(wanted) or tuple(name for name in names if name != ARCH)
     missing = [name for name in (ARCH, *columns) if name not in names]
     if missing or not columns:
         lack = f"no column {missing[0]!r}" if missing else "no column besides 'arch'"
-        raise BadInput(
-            f"{path} has {lack}",
-            f"its first line should be such as: {ARCH},{LATENCY}"
-            if wanted
-            else f"its first line should be such as: {ARCH},cifar10_test",
-        )
+        raise BadInput(f"{path} has {lack}", f"its first line should be such as: {first}")
     return columns, _rows(path, reader, columns)
 
 

@@ -2,7 +2,8 @@
 
 What fits a space is its family's affair: `build` finds the file of that name. A trained generator
 is `TABLE.safetensors` with `TABLE.json` (`GeneratorFile`) beside it; it belongs to the one table
-and the one supernet that it was trained on, and is refused for others.
+and the one supernet that it was trained on, and is refused for others. One that reads tables is
+`SPACE--any-device.safetensors`; it belongs to a space and a supernet, and serves every table.
 
 This file imports no torch, so that a description can be read where torch is missing.
 """
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 1
 
 
+class TrainedOn(files.FrozenModel):
+    """A further table that a generator was trained on.
+
+    Attributes:
+        table: its name.
+        table_sha256: its file.
+    """
+
+    table: str
+    table_sha256: str
+
+
 class GeneratorFile(files.FrozenModel):
     """What stands beside a trained generator's weights.
 
@@ -34,16 +47,17 @@ class GeneratorFile(files.FrozenModel):
         weights_sha256: the safetensors file.
         table: name of the latency table.
         table_sha256: the latency table's file.
+        more_tables: those that a generator that reads tables was trained on beside it.
         supernet_sha256: the supernet's weights.
         percentile: of a hot run, what its budgets speak of.
-        fastest_s: latency that the budget share 0 stands for.
-        slowest_s: latency that the budget share 1 stands for.
+        fastest_s: latency that the budget share 0 stands for, in that table.
+        slowest_s: latency that the budget share 1 stands for, in that table.
         data: what the user called the data.
         data_fingerprint: SHA-256 of the data's content or listing.
         recipe: the settings of the training.
         seed: the seed of the training.
         epochs: trained in all.
-        loss: cross-entropy of the last epoch.
+        loss: cross-entropy of the last epoch; taught by probes, up to a constant.
         budget_error: mean relative distance of expected latency to its target, last epoch.
     """
 
@@ -53,6 +67,7 @@ class GeneratorFile(files.FrozenModel):
     weights_sha256: str
     table: str
     table_sha256: str
+    more_tables: tuple[TrainedOn, ...] = ()
     supernet_sha256: str
     percentile: float = Field(gt=0, lt=100)
     fastest_s: float = Field(gt=0)
@@ -65,10 +80,19 @@ class GeneratorFile(files.FrozenModel):
     loss: float
     budget_error: float = Field(ge=0)
 
+    def knows(self, table_sha256: str) -> bool:
+        """Whether it was trained on that table."""
+        return table_sha256 in (self.table_sha256, *(one.table_sha256 for one in self.more_tables))
+
 
 def weights_path(folder: Path, table: str) -> Path:
     """Where the weights of a table's generator stand in the workspace's folder."""
     return folder / f"{table}.safetensors"
+
+
+def any_device_path(folder: Path, space: str) -> Path:
+    """Where the weights of a space's generator that reads tables stand."""
+    return folder / f"{space}--any-device.safetensors"
 
 
 def build(space: Space, recipe: Recipe) -> Generator:
@@ -128,6 +152,8 @@ def check(
 ) -> None:
     """Refuse a generator that was trained for something else.
 
+    One that reads tables serves every table and percentile, of the space and supernet it knows.
+
     Args:
         found: its description.
         space: the space that is generated for.
@@ -138,16 +164,18 @@ def check(
     Raises:
         BadInput: it was trained on another space, table, percentile or supernet.
     """
-    cure = "train it for what is there now with: sgnas train generator"
+    reads = found.recipe.reads_tables
+    command = f"sgnas train generator{' --any-device' if reads else ''}"
+    cure = f"train it for what is there now with: {command}"
     if found.space != space:
         raise BadInput(f"the generator is for the space {found.space}, not for {space}", cure)
-    if found.table_sha256 != table_sha256:
+    if not reads and found.table_sha256 != table_sha256:
         raise BadInput(
             f"the generator was trained on another table than {found.table} is now "
             "(SHA-256 differs)",
             cure,
         )
-    if found.percentile != percentile:
+    if not reads and found.percentile != percentile:
         raise BadInput(
             f"the generator was trained on budgets for percentile {found.percentile:g}, "
             f"not {percentile:g}",

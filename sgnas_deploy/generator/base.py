@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from sgnas_deploy.generator.scale import LatencyModel
+from sgnas_deploy.generator.many import Tables
+from sgnas_deploy.generator.scale import LatencyModel, Scale
 
 TOGETHER: Final = 64
 """Budgets in one pass: larger ones leave the cache."""
@@ -48,6 +49,20 @@ class Generator(nn.Module, ABC):
     def scores(self, gates: Tensor) -> tuple[Tensor, ...]:
         """Log-probability of every option: one tensor (B, options) per decision."""
 
+    @abstractmethod
+    def option_features(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """What makes options alike, one array (options, features) per decision.
+
+        Options whose features are about 1 apart are expected to differ in worth, see `probing`.
+        """
+
+    def turn_to(self, model: LatencyModel, scale: Scale) -> None:
+        """Answer for this table from now on.
+
+        Only generators that read tables change; the others know the one they were trained on.
+        """
+        del model, scale
+
     def option_scores(self, shares: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
         """Scores of every option for budgets, shape (n,), in one pass: one (n, options) each."""
         starts = range(0, len(shares), TOGETHER)
@@ -55,6 +70,22 @@ class Generator(nn.Module, ABC):
             chunks = [torch.from_numpy(shares[i : i + TOGETHER]) for i in starts]
             parts = [self.scores(self(chunk).softmax(dim=-1)) for chunk in chunks]
             return tuple(torch.cat(decision).numpy() for decision in zip(*parts, strict=True))
+
+
+class TableReader(Generator, ABC):
+    """A generator that reads the table that its budgets are of."""
+
+    @abstractmethod
+    def show(self, tables: Tables) -> None:
+        """The tables of the next budgets: one for all of them, or one for each."""
+
+    @abstractmethod
+    def mean_s(self, gates: Tensor, tables: Tables) -> Tensor:
+        """Exact mean latency of mixtures in seconds, shape (B,): table i times mixture i."""
+
+    def turn_to(self, model: LatencyModel, scale: Scale) -> None:
+        """Answer for this table from now on."""
+        self.show(Tables.of([model], [scale]))
 
 
 def gumbel_softmax(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:

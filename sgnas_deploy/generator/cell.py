@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from typing import cast, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from sgnas_deploy.blocks.cell import EDGES, OPERATIONS
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.generator.base import ExpectedLatency, Generator
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import LatencyModel
@@ -76,6 +78,10 @@ class CellGenerator(Generator):
         """Log-probability of every operation: 6 tensors (B, 5)."""
         return gates.clamp_min(torch.finfo(gates.dtype).tiny).log().unbind(dim=1)
 
+    def option_features(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """No two operations are alike: one identity matrix (5, 5) for every edge."""
+        return tuple(np.eye(count) for count in self.space.option_counts)
+
     def expected_latency(self, model: LatencyModel) -> ExpectedCellLatency:
         """The exact expectation under a table's predictor."""
         return ExpectedCellLatency(model)
@@ -115,5 +121,14 @@ class ExpectedCellLatency(ExpectedLatency):
 
 
 def build(space: Space, recipe: Recipe) -> CellGenerator:
-    """A fresh generator."""
+    """A fresh generator.
+
+    Raises:
+        BadInput: it should read tables.
+    """
+    if recipe.reads_tables:
+        raise BadInput(
+            f"a generator of {space.id} cannot read tables: edges of a cell share their cost",
+            "train one for each table: sgnas train generator --lut TABLE",
+        )
     return CellGenerator(cast(CellSpace, space), recipe)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias, final
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from sgnas_deploy.blocks.mb import KERNELS
 from sgnas_deploy.generator.base import ExpectedLatency
+from sgnas_deploy.generator.many import mean_latency_s
 from sgnas_deploy.generator.scale import LatencyModel
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS
 
@@ -35,8 +37,11 @@ STATES: Final = tuple(
     if sum(counts) <= SUB_BLOCKS
 )
 
-Polynomial: TypeAlias = "dict[tuple[int, ...], npt.NDArray[np.float64]]"
-"""Coefficients by the numbers of sub-blocks of each kernel."""
+Terms: TypeAlias = "tuple[tuple[int, ...], ...]"
+"""Products of powers, each by the numbers of sub-blocks of each kernel."""
+
+Polynomial: TypeAlias = "tuple[Terms, npt.NDArray[np.float64]]"
+"""Terms, and their coefficients, shape (terms, budgets)."""
 
 TINY: Final = 1e-300
 """Probability that stands in for zero where a logarithm is needed."""
@@ -108,38 +113,44 @@ def log_probabilities(
         Shape (n, options), finite.
     """
     by_choice = np.ascontiguousarray(gates.transpose(1, 2, 0))
-    units = [tuple(int(i == j) for i in range(len(KERNELS))) for j in range(CHOICES)]
-    factors: list[Polynomial] = [
-        dict(zip(units, sub_block, strict=True)) for sub_block in by_choice
-    ]
+    units = tuple(tuple(int(i == j) for i in range(len(KERNELS))) for j in range(CHOICES))
+    factors = [(units, sub_block) for sub_block in by_choice]
     while len(factors) > 1:
         pairs = [_product(*factors[i : i + 2]) for i in range(0, len(factors) - 1, 2)]
         factors = pairs + factors[2 * len(pairs) :]
-    (product,) = factors
-    found = np.stack([product[counts] for counts in allowed])
+    ((terms, product),) = factors
+    found: npt.NDArray[np.float64] = product[[terms.index(counts) for counts in allowed]]
     found /= np.maximum(found.sum(axis=0), TINY)
-    return np.log(np.maximum(found, TINY, out=found), out=found).T
+    np.log(np.maximum(found, TINY, out=found), out=found)
+    return found.T
 
 
 def _product(a: Polynomial, b: Polynomial) -> Polynomial:
-    found: Polynomial = {}
-    for counts, x in a.items():
-        for more, y in b.items():
-            total = tuple(n + m for n, m in zip(counts, more, strict=True))
-            if total in found:
-                found[total] += x * y
-            else:
-                found[total] = x * y
-    return found
+    terms, pairs = _multiplied(a[0], b[0])
+    found = np.empty((len(terms), a[1].shape[1]))
+    part = np.empty(a[1].shape[1])
+    for total, ((i, j), *others) in zip(found, pairs, strict=True):
+        np.multiply(a[1][i], b[1][j], out=total)
+        for k, m in others:
+            total += np.multiply(a[1][k], b[1][m], out=part)
+    return terms, found
+
+
+@lru_cache
+def _multiplied(a: Terms, b: Terms) -> tuple[Terms, tuple[tuple[tuple[int, int], ...], ...]]:
+    """The terms of a product, and of each the pairs of terms whose coefficients it adds up."""
+    found: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for (i, counts), (j, more) in itertools.product(enumerate(a), enumerate(b)):
+        total = tuple(n + m for n, m in zip(counts, more, strict=True))
+        found.setdefault(total, []).append((i, j))
+    return tuple(found), tuple(tuple(pairs) for pairs in found.values())
 
 
 @final
 class ExpectedMixedLatency(ExpectedLatency):
     """Expected latency of networks whose sub-blocks choose independently.
 
-    Layers are independent given the budget, so the sum S of costs has the mean and the variance of
-    its layers' sums, and with g(S) = a0 + a1 S + a2 S^2 the expectation E[g(S)] = g(E[S]) +
-    a2 Var[S] is exact too.
+    Layers are independent given the budget, so the expectation is exact, see `mean_latency_s`.
 
     Args:
         allowed: (n3, n5, n7) in the order of the space's options.
@@ -156,14 +167,7 @@ class ExpectedMixedLatency(ExpectedLatency):
 
     def forward(self, gates: Tensor) -> Tensor:
         """Seconds, shape (B,), for gates (B, L, 6, 4)."""
-        probability = self.multisets(gates)
-        mean = (probability * self.costs).sum(dim=-1)
-        spread = self.costs - mean.unsqueeze(-1)
-        variance = (probability * spread * spread).sum(dim=(-2, -1))
-        total = self.fixed + mean.sum(dim=-1)
-        a0, a1, a2 = self.coefficients
-        seconds: Tensor = a0 + a1 * total + a2 * (total * total + variance)
-        return seconds
+        return mean_latency_s(self.multisets(gates), self.costs, self.fixed, self.coefficients)
 
 
 def _less(counts: tuple[int, ...], kernel: int) -> tuple[int, ...]:

@@ -32,18 +32,14 @@ class Judge:
         self._device = process.prepare()
         network, _ = supernet.load(weights, space)
         self._supernet = network.to(self._device)
-        self._preprocessing = images.preprocessing
         self._images = evaluation.held_out(images.val, images.preprocessing)
         self._known: dict[tuple[int, ...], float] = {}
 
     def accuracy(self, options: tuple[int, ...]) -> float:
         """Top-1 of the canonical sub-network, a share."""
         if options not in self._known:
-            self._known[options] = evaluation.choice_accuracy(
-                self._supernet,
-                self._supernet.choice_of(options),
-                self._images,
-                self._preprocessing,
-                self._device,
+            choice = self._supernet.choice_of(options)
+            (self._known[options],) = evaluation.choice_accuracies(
+                self._supernet, [choice], self._images, self._device
             )
         return self._known[options]

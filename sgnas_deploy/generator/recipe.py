@@ -46,8 +46,20 @@ class Recipe(files.FrozenModel):
         hidden: channels of the convolutions.
         budget_channels: channels that the budget is spread over.
         priors: size of the prior pool. The published training uses 1.
-        precision: `fp32`, or `bf16` for the frozen supernet's pass; the generator, the
+        taught_by: what the cross-entropy is of: mixtures of sub-networks, as published, or what
+            `probing` learned from networks that were looked at once (`probes`).
+        probes: random networks that are looked at; only with `probes`.
+        probe_images: images that each of them sees.
+        probe_rounds: parts that they come in; those of the first are random, each later one asks
+            where the ones before have left a doubt.
+        entropy: reward of the entropy of the options' probabilities, see `probing.Teacher`; only
+            with `probes`.
+        reads_tables: whether the generator reads the table that a budget is of, so that it serves
+            tables that it was not trained on. The published one knows one cost model by heart.
+        perturbed: random devices that such a generator is trained on too.
+        precision: `fp32`, or `bf16` or `fp16` for the frozen supernet's pass; the generator, the
             expectation and the losses stay in fp32 or better.
+        accumulate: parts that each batch is computed in, over all processes.
     """
 
     epochs: int = Field(default=50, ge=1)
@@ -66,4 +78,12 @@ class Recipe(files.FrozenModel):
     hidden: int = Field(default=32, ge=1)
     budget_channels: int = Field(default=10, ge=1)
     priors: int = Field(default=5, ge=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    taught_by: Literal["mixture", "probes"] = "mixture"
+    probes: int = Field(default=256, ge=2)
+    probe_images: int = Field(default=256, ge=1)
+    probe_rounds: int = Field(default=4, ge=1)
+    entropy: float = Field(default=0.3, ge=0)
+    reads_tables: bool = False
+    perturbed: int = Field(default=0, ge=0)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    accumulate: int = Field(default=1, ge=1)

@@ -65,13 +65,21 @@ class Scale:
         return found
 
 
-def scale_of(model: LatencyModel, space: Space) -> Scale:
+def scale_of(
+    model: LatencyModel, space: Space, operations: Sequence[npt.NDArray[np.float64]] | None = None
+) -> Scale:
     """The feasible range of a table.
+
+    Args:
+        model: its predictor.
+        space: its space.
+        operations: what `option_macs` says of the space, where many tables are asked for.
 
     Raises:
         BadInput: the largest network is not slower than the fastest one.
     """
-    operations, networks = option_macs(space), space.networks()
+    operations = option_macs(space) if operations is None else operations
+    networks = space.networks()
     if networks is None:
         fastest = tuple(
             int(np.lexsort((-m, c))[0]) for c, m in zip(model.option_costs, operations, strict=True)

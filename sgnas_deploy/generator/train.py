@@ -11,7 +11,7 @@ distribution instead of the step's noise (`Recipe.expected_under`), and a step h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -24,14 +24,34 @@ from torch.nn import functional
 
 from sgnas_deploy import files, generator, supernet
 from sgnas_deploy.data import DataSet, split
-from sgnas_deploy.events import Reporter
-from sgnas_deploy.generator import GeneratorFile, priors
-from sgnas_deploy.generator.base import ExpectedLatency, Generator, gumbel_softmax
+from sgnas_deploy.events import Note, Reporter
+from sgnas_deploy.generator import GeneratorFile, TrainedOn, perturbed, priors, probing
+from sgnas_deploy.generator.base import (
+    ExpectedLatency,
+    Generator,
+    TableReader,
+    gumbel_softmax,
+)
+from sgnas_deploy.generator.lessons import Lessons, ManyTables, OneTable
+from sgnas_deploy.generator.many import Tables
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import LatencyModel, Scale, scale_of
 from sgnas_deploy.spaces import Space
+from sgnas_deploy.supernet import SupernetFile
 from sgnas_deploy.supernet.base import Supernet
-from sgnas_deploy.training import checkpoint, feed, loop, process, recipes
+from sgnas_deploy.training import (
+    checkpoint,
+    feed,
+    loop,
+    parts,
+    precision,
+    process,
+    ranks,
+    recipes,
+)
+from sgnas_deploy.training.loop import Running
+from sgnas_deploy.training.parts import Parts
+from sgnas_deploy.training.precision import Arithmetic
 from sgnas_deploy.training.requirements import checkpoint_path
 
 
@@ -47,6 +67,9 @@ class GeneratorTask:
         recipe: the settings.
         seed: decides the budgets.
         steps: batches an epoch.
+        lessons: the tables of each step's budgets; None for the one of `expected` and `scale`.
+        teacher: what probes have told, where that teaches instead of the supernet's mixtures.
+        cut: how batches are cut; None for whole batches in this process alone.
     """
 
     def __init__(
@@ -58,16 +81,22 @@ class GeneratorTask:
         recipe: Recipe,
         seed: int,
         steps: int,
+        lessons: Lessons | None = None,
+        teacher: probing.Teacher | None = None,
+        cut: Parts | None = None,
     ) -> None:
         self._network = network
+        self._teacher = teacher
         self._frozen = frozen
-        self._expected = expected
-        self._scale = scale
+        self._lessons = lessons or OneTable(expected, scale)
         self._recipe = recipe
         self._seed = seed
         self._steps = steps
+        self._parameters = list(network.parameters())
+        self._parts = cut or parts.whole()
+        self._arithmetic = Arithmetic(recipe.precision, self._parameters[0].device.type)
         self._optimizer = torch.optim.Adam(
-            network.parameters(), lr=recipe.learning_rate, betas=recipe.betas
+            self._parameters, lr=recipe.learning_rate, betas=recipe.betas
         )
         self._errors: list[float] = []
         self._readings: dict[str, float] = {}
@@ -86,6 +115,7 @@ class GeneratorTask:
         shares = torch.from_numpy(budget_shares(recipe, self._seed, epoch, self._steps)[step]).to(
             images.device
         )
+        lesson = self._lessons.of_step(epoch, step, len(shares))
         self._network.train()
         self._optimizer.zero_grad()
         logits = self._network(shares)
@@ -93,14 +123,22 @@ class GeneratorTask:
         uniform = torch.rand(logits.shape).clamp_min(1e-20).to(images.device)
         temperature = recipe.temperature * recipe.temperature_decay**epoch
         gates = gumbel_softmax(logits, uniform, temperature)
-        entropy, of_gates = self._entropy(images, labels, gates.detach())
         own = logits.softmax(dim=-1) if recipe.expected_under == "probabilities" else gates
-        width_s = self._scale.slowest_s - self._scale.fastest_s
-        target_s = self._scale.fastest_s + shares * width_s
-        distance_s = self._expected(own) - target_s
+        if self._teacher is None:
+            taught = gates
+            entropy, gradient = self._entropy(images, labels, gates.detach())
+        else:
+            scores = self._network.scores(own)
+            taught = self._teacher.loss(scores).mean()
+            gradient = torch.full_like(taught, self._arithmetic.scale)
+            entropy = float(self._teacher.expected(scores).mean())
+        width_s = lesson.slowest_s - lesson.fastest_s
+        target_s = lesson.fastest_s + shares * width_s
+        distance_s = lesson.mean_s(own) - target_s
         penalty = budget_penalty(distance_s / width_s, recipe)
-        torch.autograd.backward((gates, penalty), (of_gates, torch.ones_like(penalty)))
-        self._optimizer.step()
+        of_penalty = torch.full_like(penalty, self._arithmetic.scale)
+        torch.autograd.backward((taught, penalty), (gradient, of_penalty))
+        self._arithmetic.update(self._optimizer, self._parameters)
         self._errors.append(float((distance_s / target_s).detach().abs().mean()))
         self._readings = {
             "temperature": float(temperature),
@@ -111,29 +149,36 @@ class GeneratorTask:
         return entropy
 
     def _entropy(self, images: Tensor, labels: Tensor, gates: Tensor) -> tuple[float, Tensor]:
-        """Cross-entropy of the mixtures, and its gradient with respect to the gates.
+        """Cross-entropy of the mixtures, and its gradient (scaled) with respect to the gates.
 
-        Images side by side see the same budget. Where the supernet allows it, few of them are
-        computed at a time, which is the same but for rounding, and takes less time and memory.
+        Images side by side see the same budget, whichever process has them. Where the supernet
+        allows it, few of them, of one budget, are computed at a time, which is the same but for
+        rounding, and takes less time and memory. Every process has the gates of all budgets, and
+        goes back from them to the generator alike: only their gradient is summed.
         """
-        recipe, kind = self._recipe, images.device.type
         leaf = gates.requires_grad_()
-        of_image = torch.arange(len(images), device=images.device) * len(gates) // len(images)
-        together = (self._frozen.soft_together if kind == "cpu" else None) or len(images)
+        together = self._frozen.soft_together if images.device.type == "cpu" else None
         total = 0.0
-        for start in range(0, len(images), together):
-            own = slice(start, start + together)
-            with torch.autocast(kind, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                output = self._frozen.soft_forward(images[own], leaf[of_image[own]])
-            entropy = functional.cross_entropy(
-                output.float(),
-                labels[own],
-                reduction="sum",
-                label_smoothing=recipe.label_smoothing,
-            ) / len(images)
-            torch.autograd.backward(entropy)
-            total += float(entropy.detach())
-        return total, leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
+        for part in self._parts.of(images, labels):
+            place = torch.arange(part.first, part.first + len(part.images), device=images.device)
+            of_image = place * len(gates) // part.whole
+            for own in portions(of_image.tolist(), together):
+                few = leaf[of_image[own] if together is None else of_image[own][:1]]
+                with self._arithmetic.passes():
+                    output = self._frozen.soft_forward(part.images[own], few)
+                entropy = functional.cross_entropy(
+                    output.float(),
+                    part.labels[own],
+                    reduction="sum",
+                    label_smoothing=self._recipe.label_smoothing,
+                )
+                entropy = entropy / part.whole
+                self._arithmetic.backward(entropy)
+                total += float(entropy.detach())
+        gradient = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
+        losses = gradient.new_tensor([total], dtype=torch.float64)
+        self._parts.gather([gradient, losses], leaf.detach().flatten()[:16].tolist())
+        return float(losses), gradient
 
     def readings(self) -> dict[str, float]:
         """Temperature, and expected against target latency, of the last step."""
@@ -144,7 +189,8 @@ class GeneratorTask:
         moments, optimizer = checkpoint.pack_optimizer(self._optimizer)
         tensors = checkpoint.prefixed("weights", self._network.state_dict())
         tensors |= checkpoint.prefixed("optimizer", moments)
-        return tensors, {"optimizer": optimizer, "errors": self._errors}
+        state = {"optimizer": optimizer, "errors": self._errors}
+        return tensors, {**state, "arithmetic": self._arithmetic.state()}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go on from what `save` returned."""
@@ -152,6 +198,25 @@ class GeneratorTask:
         moments = checkpoint.without_prefix("optimizer", tensors)
         checkpoint.unpack_optimizer(self._optimizer, moments, state["optimizer"])
         self._errors = list(state["errors"])
+        self._arithmetic.restore(state.get("arithmetic", {}))
+
+
+def portions(budgets: Sequence[int], together: int | None) -> Iterator[slice]:
+    """Parts of a batch that are computed one after the other.
+
+    Args:
+        budgets: which budget each image sees; equal ones side by side.
+        together: images in a part at most, all of one budget; None for the whole batch at once.
+    """
+    if together is None:
+        yield slice(0, len(budgets))
+        return
+    start = 0
+    for stop in range(1, len(budgets) + 1):
+        last = stop == len(budgets) or stop - start == together
+        if last or budgets[stop] != budgets[start]:
+            yield slice(start, stop)
+            start = stop
 
 
 def budget_penalty(distance: Tensor, recipe: Recipe) -> Tensor:
@@ -184,6 +249,20 @@ def budget_shares(recipe: Recipe, seed: int, epoch: int, steps: int) -> npt.NDAr
 
 @final
 @dataclass(frozen=True)
+class Further:
+    """A further table that a generator is trained on.
+
+    Attributes:
+        model: its predictor.
+        described: its name and hash.
+    """
+
+    model: LatencyModel
+    described: TrainedOn
+
+
+@final
+@dataclass(frozen=True)
 class Job:
     """What is trained on what.
 
@@ -200,6 +279,7 @@ class Job:
         seed: decides first weights, priors, order, budgets and noise.
         supernet_space: space of the supernet, where it is a smaller variant of `space` with the
             same decisions; None where it is the supernet of `space` itself.
+        more: further tables of the space, for a generator that reads tables.
     """
 
     space: Space
@@ -213,10 +293,16 @@ class Job:
     recipe: Recipe
     seed: int
     supernet_space: Space | None = None
+    more: tuple[Further, ...] = ()
 
 
 def run(
-    job: Job, weights: Path, config: Mapping[str, Any], command: str, reporter: Reporter
+    job: Job,
+    weights: Path,
+    config: Mapping[str, Any],
+    command: str,
+    reporter: Reporter,
+    running: Running | None = None,
 ) -> tuple[loop.Outcome, GeneratorFile]:
     """Train to the end, and write weights and description.
 
@@ -226,8 +312,16 @@ def run(
         config: all that decides the trajectory.
         command: for the cure, where a checkpoint is refused.
         reporter: listens.
+        running: how; None for one process.
+
+    Raises:
+        BadInput: a checkpoint of other settings, or parts of a batch that are too small.
+        EnvironmentProblem: nothing can be written, or the device cannot do the precision.
     """
+    running = running or Running()
+    rank = running.group.rank
     device = process.prepare()
+    precision.require(job.recipe.precision, device)
     frozen, described = supernet.load(job.supernet, job.supernet_space or job.space)
     scale = scale_of(job.model, job.space)
     process.seed_all("generator", job.seed)
@@ -236,7 +330,24 @@ def run(
     network.to(device)
     expected = network.expected_latency(job.model)
     _, apart = split(job.data.train.labels, described.held_apart, described.split_seed)
-    batches = feed.make(job.data, apart, job.recipe.batch, recipes.augmentation(job.data), job.seed)
+    frozen.to(device)
+    teacher, cut = None, None
+    batches: feed.Feed = probing.NoImages()
+    if job.recipe.taught_by == "probes":
+        teacher = _teacher(job, network, frozen, apart, scale, reporter)
+    else:
+        augment = recipes.augmentation(job.data)
+        own = (rank.number, rank.world)
+        batches = feed.make(
+            job.data,
+            apart,
+            job.recipe.batch,
+            augment,
+            job.seed,
+            workers=running.watch.workers,
+            part=own,
+        )
+        cut = parts.of_feed(job.recipe.accumulate, batches, running.group)
     task = GeneratorTask(
         network,
         frozen.to(device),
@@ -245,22 +356,49 @@ def run(
         job.recipe,
         job.seed,
         batches.steps,
+        _lessons(job, network, scale, device),
+        teacher,
+        cut,
     )
     plan = loop.Plan(
-        title=f"training the generator of {job.table}",
+        title=f"training the generator of {weights.stem}",
         epochs=job.recipe.epochs,
         seed=job.seed,
         path=checkpoint_path(weights),
         config=config,
         command=command,
+        interval_s=running.interval_s,
+        group=running.group,
+        logs=running.watch.logs,
     )
     outcome = loop.run(task, batches, plan, reporter, device)
+
+    def written() -> GeneratorFile:
+        error = task.budget_error
+        return _write(job, weights, network, described, scale, outcome.loss, error)
+
+    description = ranks.from_first(running.group, written, GeneratorFile)
+    assert description is not None  # `_write` makes one
+    return outcome, description
+
+
+def _write(
+    job: Job,
+    weights: Path,
+    network: Generator,
+    described: SupernetFile,
+    scale: Scale,
+    loss: float,
+    budget_error: float,
+) -> GeneratorFile:
+    """Write weights and description."""
     checkpoint.write_tensors(weights, network.state_dict())
     description = GeneratorFile(
         space=job.space.id,
         weights_sha256=files.sha256_of(weights),
         table=job.table,
         table_sha256=job.table_sha256,
+        more_tables=tuple(one.described for one in job.more),
         supernet_sha256=described.weights_sha256,
         percentile=job.percentile,
         fastest_s=scale.fastest_s,
@@ -270,9 +408,48 @@ def run(
         recipe=job.recipe,
         seed=job.seed,
         epochs=job.recipe.epochs,
-        loss=outcome.loss,
-        budget_error=task.budget_error,
+        loss=loss,
+        budget_error=budget_error,
     )
     files.write_model(weights.with_suffix(".json"), description)
     checkpoint_path(weights).unlink(missing_ok=True)
-    return outcome, description
+    return description
+
+
+def _teacher(
+    job: Job,
+    network: Generator,
+    frozen: Supernet,
+    apart: npt.NDArray[np.int64],
+    scale: Scale,
+    reporter: Reporter,
+) -> probing.Teacher:
+    """What probes say of the options.
+
+    A resumed training looks at them again, and sees the same.
+    """
+    rng = np.random.default_rng([job.seed, 0x9E0BE])
+    prober = probing.Prober(frozen, job.data.train, apart, job.data.preprocessing, job.recipe, rng)
+    found = probing.learn(
+        prober,
+        network.option_features(),
+        job.space,
+        job.model,
+        scale,
+        job.recipe,
+        rng,
+        reporter,
+    )
+    reporter.event(Note(f"a sum over decisions explains {found.explained:.0%} of the probes' loss"))
+    return probing.Teacher(found, job.recipe.entropy, next(frozen.parameters()).device)
+
+
+def _lessons(job: Job, network: Generator, scale: Scale, device: torch.device) -> ManyTables | None:
+    """Every table and the random devices, for a generator that reads them; else None."""
+    if not isinstance(network, TableReader):
+        return None
+    measured = [job.model, *(one.model for one in job.more)]
+    scales = [scale, *(scale_of(model, job.space) for model in measured[1:])]
+    devices, theirs = perturbed.draw(job.space, measured, job.recipe.perturbed, job.seed)
+    tables = Tables.of([*measured, *devices], [*scales, *theirs]).to(device)
+    return ManyTables(network, tables, len(measured), job.seed)

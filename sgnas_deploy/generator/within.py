@@ -17,6 +17,9 @@ HAIR: Final = 1e-12
 """Share of a sum of costs that is kept back, because sums in another order differ in last bits."""
 
 
+MILLION: Final = 1e6
+
+
 @final
 @dataclass(frozen=True)
 class Kept:
@@ -65,6 +68,8 @@ def best_within(
         solutions = enumeration.solve(
             scale.networks, model.option_costs, scores, np.maximum(room, least), operations
         )
+    elif operations is None and all((s == s[:1]).all() for s in scores):
+        solutions = solver.solve(model.option_costs, _whole([s[0] for s in scores]), room)
     elif operations is None:
         solutions = solver.solve_each(model.option_costs, scores, room)
     else:
@@ -84,3 +89,12 @@ def best_within(
         own = float(np.cumsum([s[i, o] for s, o in zip(scores, options, strict=True)])[-1])
         found.append(Kept(options, predicted, own))
     return tuple(found)
+
+
+def _whole(
+    scores: Sequence[npt.NDArray[np.float64]],
+) -> Sequence[npt.NDArray[np.float64]]:
+    """Scores in millions as whole numbers, where they are: the solver is fast with those."""
+    whole = [np.rint(s * MILLION) for s in scores]
+    exact = all((w / MILLION == s).all() for w, s in zip(whole, scores, strict=True))
+    return whole if exact else scores

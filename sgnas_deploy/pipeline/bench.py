@@ -103,7 +103,10 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     found, network = _trained(request.trained or SHIPPED)
     latencies = csvs.read_latencies(request.latencies, request.samples)
     if not request.accuracies.is_file():
-        raise BadInput(f"there is no file {request.accuracies}")
+        raise BadInput(
+            f"there is no file {request.accuracies}",
+            "--accuracies names a CSV file whose first line is such as: arch,cifar10_test",
+        )
     question = Question(
         latencies, request.accuracies, request.samples, request.budgets, request.seed
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import json
 import platform
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from sgnas_deploy import devices, files
-from sgnas_deploy.errors import SgnasError
+from sgnas_deploy.errors import EnvironmentProblem, SgnasError
 from sgnas_profilers import machine
 from sgnas_profilers.backends import RunOptions, load
 
@@ -39,6 +40,25 @@ ACCELERATOR: Final = (
     ("cuda-bindings", "cuda", "pip install 'sgnas-deploy[tensorrt]'"),
     ("pycuda", "pycuda", "pip install 'sgnas-deploy[tensorrt]' (only where cuda-bindings is not)"),
 )
+
+FLAVOURS: Final = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}
+"""Distributions of TensorRT, and the flavour that each is."""
+
+BINDINGS: Final = ("cuda-bindings", "pycuda")
+
+LOAD_S: Final = 60.0
+"""How long a library may take to load."""
+
+_TRY: Final = """
+import json
+from sgnas_profilers.errors import SgnasError
+said = message = cure = None
+try:
+    {code}
+except SgnasError as error:
+    message, cure = error.message, error.cure
+print(json.dumps([said, message, cure]))
+"""
 
 RENAMED: Final = {"tensorrt_rtx": "tensorrt_rtx_cu13_bindings"}
 """What a distribution is called that does not bear the name of its module."""
@@ -125,8 +145,16 @@ def _train() -> Iterable[Finding]:
 
 
 def _accelerator() -> Iterable[Finding]:
+    installed = set()
     for name, module, cure in ACCELERATOR:
-        yield _optional(name, module, cure, f", {NOT_RUN}", f"for NVIDIA devices, {NOT_RUN}")
+        found = _optional(name, module, cure, f", {NOT_RUN}", f"for NVIDIA devices, {NOT_RUN}")
+        if found.state == "ok":
+            installed.add(name)
+            if name in FLAVOURS:
+                found = _loads(found, FLAVOURS[name])
+        yield found
+    if installed & set(BINDINGS):
+        yield _cuda()
     path = shutil.which("trtexec") or _jetson_trtexec()
     yield Finding(
         name="trtexec",
@@ -134,6 +162,59 @@ def _accelerator() -> Iterable[Finding]:
         detail=f"{path}, {NOT_RUN}" if path else f"for NVIDIA devices, {NOT_RUN}",
         cure="" if path else "comes with TensorRT's archive or JetPack; put it on PATH",
     )
+
+
+def _loads(found: Finding, flavour: str) -> Finding:
+    """The same, or why the library that is installed does not load."""
+    answer = _tried(f"from sgnas_profilers.trt import load; said = load.load({flavour!r}).version")
+    if isinstance(answer, str):
+        return found
+    return Finding(
+        name=found.name,
+        state="missing",
+        detail=f"{found.detail}; it does not load: {answer.message}",
+        cure=answer.cure or f"install it anew, or leave it out: pip uninstall {found.name}",
+    )
+
+
+def _cuda() -> Finding:
+    """Whether a GPU answers."""
+    answer = _tried(
+        "from sgnas_profilers import cuda; found = cuda.load(); device = found.device(); "
+        "said = f'{device.name}, CUDA {device.runtime} of {device.driver}, {found.name}'"
+    )
+    if isinstance(answer, str):
+        return Finding(name="CUDA", state="ok", detail=f"{answer}, {NOT_RUN}")
+    return Finding(
+        name="CUDA",
+        state="missing",
+        detail=f"{answer.message}, {NOT_RUN}",
+        cure=answer.cure or "look at the GPU and its driver: nvidia-smi",
+    )
+
+
+def _tried(code: str) -> str | EnvironmentProblem:
+    """Run code that loads a library; what it puts into `said`, or what is wrong.
+
+    In a process of its own: a library that does not fit this machine can end the one that loads it.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRY.format(code=code)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=LOAD_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return EnvironmentProblem(f"trying it failed: {error}")
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    try:
+        said, message, cure = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        # It ended without an answer: by a signal, most likely.
+        return EnvironmentProblem(f"the process that loads it ended with {done.returncode}")
+    return str(said) if message is None else EnvironmentProblem(message, cure)
 
 
 def _jetson_trtexec() -> str | None:
@@ -244,7 +325,7 @@ def _bad(name: str, detail: str, cure: str) -> Finding:
 
 
 def _optional(name: str, module: str, cure: str, remark: str, purpose: str) -> Finding:
-    """A part that is looked for and not imported: that would take seconds, or a GPU."""
+    """A part that is looked for and not imported: that would take seconds."""
     found = version(name) or version(RENAMED.get(name, name))
     if found or _is_there(module):
         return Finding(name=name, state="ok", detail=f"{found or 'version unknown'}{remark}")

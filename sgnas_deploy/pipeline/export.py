@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, final
@@ -143,11 +144,16 @@ def export(request: ExportRequest, reporter: Reporter) -> ExportResult:
         raise BadInput(f"two of the models are called {twice[0]!r}", "export one at a time")
 
     done: list[_Done] = []
-    with stage(reporter, "exporting", len(paths), "models") as progress:
-        for path in paths:
-            found = _one(path, request, target, engine, workspace, reporter)
-            done.append(found)
-            progress.advance(1, _summary(found))
+    remarks: dict[str, list[str]] = {}
+    try:
+        with stage(reporter, "exporting", len(paths), "models") as progress:
+            for path in paths:
+                found = _one(path, request, target, engine, workspace, reporter, remarks)
+                done.append(found)
+                progress.advance(1, _summary(found))
+    finally:
+        for text, names in remarks.items():
+            reporter.event(Warned(f"{_listed(names)}: {text}"))
 
     written = []
     for one in done:
@@ -194,8 +200,9 @@ def _one(
     engine: engines.Wish,
     workspace: Workspace,
     reporter: Reporter,
+    remarks: dict[str, list[str]],
 ) -> _Done:
-    """Build one model and compare it."""
+    """Build one model and compare it; what there is to warn of goes to `remarks`, with its name."""
     model = models.read_model_file(path)
     settings = _settings(model.architecture.budgeted, workspace)
     precision = request.precision or settings.precision
@@ -218,7 +225,7 @@ def _one(
     )
     artefact = _built(target, job, request.format, reporter)
     for note in artefact.notes:
-        reporter.event(Warned(f"{job.name}: {note}"))
+        remarks.setdefault(note, []).append(job.name)
 
     # The extremes are no images, and would widen what 8 bits are compared by.
     if real.held_out is None:
@@ -232,12 +239,11 @@ def _one(
     except formats.NotRunHere as error:
         if artefact.source is None:
             raise
-        reporter.event(
-            Warned(
-                f"{job.name}: not run on this machine ({error.message}); compared was the ONNX "
-                "file that it was built from"
-            )
+        remark = (
+            f"not run on this machine ({error.message}); compared was the ONNX file that it was "
+            "built from"
         )
+        remarks.setdefault(remark, []).append(job.name)
         logits, of = formats.load("onnx").run(artefact.source, shown), "source"
     compared = parity.compare(
         logits,
@@ -259,6 +265,13 @@ def _built(
         return target.build(job)
     with engines.following(reporter, job.name) as on_progress:
         return target.build(replace(job, on_progress=on_progress))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for one line: all of them, or the first two and how many more."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def _summary(one: _Done) -> str:

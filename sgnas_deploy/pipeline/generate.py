@@ -16,7 +16,8 @@ import numpy.typing as npt
 from sgnas_deploy import architectures, files, generator, spaces, supernet, tables
 from sgnas_deploy.architectures import Architecture, ArchitectureFile, Budgeted
 from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem
-from sgnas_deploy.events import Reporter, Warned, stage
+from sgnas_deploy.events import Note, Reporter, Warned, stage
+from sgnas_deploy.generator import GeneratorFile
 from sgnas_deploy.generator.scale import Scale, option_macs, scale_of
 from sgnas_deploy.generator.within import Kept, best_within
 from sgnas_deploy.spaces import Space
@@ -84,6 +85,9 @@ class GenerateResult(files.FrozenModel):
         table: the table that the predictions come from.
         percentile: what the budgets speak of.
         margin: the safety margin, a share of the budget.
+        scores: what the solver maximised.
+        generator: the name of the generator that was asked; None for `macs`.
+        unseen: whether that generator reads tables and was not trained on this one.
         fastest_s: the smallest feasible budget, margin included.
         slowest_s: the budget from which on nothing better exists.
         architectures: one per budget, in the order asked for.
@@ -95,6 +99,8 @@ class GenerateResult(files.FrozenModel):
     percentile: float
     margin: float
     scores: Scores
+    generator: str | None = None
+    unseen: bool = False
     fastest_s: float
     slowest_s: float
     architectures: tuple[Generated, ...]
@@ -142,13 +148,17 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
     task = task_of(request)
     budgets_s = _budgets(task)
     warnings = [*task.model.warnings, *_too_generous(task, budgets_s)]
-    scores = scorer_of(task)
+    source = source_of(task) if request.scores == "generator" else None
+    if source is not None and source.unseen:
+        text = f"{source.weights.stem} reads {task.table.stem}, which it was not trained on"
+        reporter.event(Note(text))
+    scores = scorer_of(task, source)
     started = time.perf_counter()
     targets_s = budgets_s * (1 - task.margin)
     operations = None if request.scores == "macs" else option_macs(task.space)
     kept = best_within(task.model, task.scale, scores(task, targets_s), targets_s, operations)
     seconds = time.perf_counter() - started
-    described = _described(task, budgets_s, kept)
+    described = _described(task, budgets_s, kept, source)
     if request.scores == "generator":
         described, problem = with_accuracy(task, described, reporter)
         warnings += [problem] if problem else []
@@ -162,6 +172,8 @@ def generate(request: GenerateRequest, reporter: Reporter) -> GenerateResult:
         percentile=request.percentile,
         margin=task.margin,
         scores=request.scores,
+        generator=None if source is None else source.weights.stem,
+        unseen=source is not None and source.unseen,
         fastest_s=task.fastest_s,
         slowest_s=task.slowest_s,
         architectures=tuple(
@@ -290,14 +302,59 @@ def _too_generous(task: Task, budgets_s: npt.NDArray[np.float64]) -> list[str]:
 Scorer: TypeAlias = Callable[[Task, npt.NDArray[np.float64]], Sequence[npt.NDArray[np.float64]]]
 
 
-def scorer_of(task: Task) -> Scorer:
+@final
+@dataclass(frozen=True)
+class Source:
+    """The generator that is asked.
+
+    Attributes:
+        weights: its file.
+        described: what stands beside it.
+        unseen: whether it reads tables and was not trained on this one.
+    """
+
+    weights: Path
+    described: GeneratorFile
+    unseen: bool
+
+
+def source_of(task: Task) -> Source:
+    """The table's own generator; where there is none, the space's that reads tables.
+
+    Raises:
+        BadInput: neither is there, or it does not fit.
+    """
+    folder = task.workspace.generator
+    weights = generator.weights_path(folder, task.table.stem)
+    any_device = generator.any_device_path(folder, task.space.id)
+    if any_device.is_file() and not weights.is_file():
+        weights = any_device
+    described = generator.read_file(weights)
+    trained = supernet.weights_path(task.workspace.supernet, task.space)
+    generator.check(
+        described,
+        space=task.space.id,
+        table_sha256=task.table_sha256,
+        percentile=task.request.percentile,
+        supernet_sha256=files.sha256_of(trained) if trained.is_file() else None,
+    )
+    return Source(weights, described, not described.knows(task.table_sha256))
+
+
+def scorer_of(task: Task, source: Source | None = None) -> Scorer:
     """What gives the options' scores for target latencies; a generator is loaded here, once.
+
+    Args:
+        task: what is asked.
+        source: what `source_of` said, where that is known.
 
     Raises:
         BadInput: a generator that is not there, or does not fit.
         EnvironmentProblem: torch is missing (not with `--scores macs`).
     """
-    return _macs_scores if task.request.scores == "macs" else _generator_scores(task)
+    if task.request.scores == "macs":
+        return _macs_scores
+    return _generator_scores(task, source or source_of(task))
 
 
 def _macs_scores(
@@ -307,32 +364,24 @@ def _macs_scores(
     return [np.broadcast_to(m, (len(targets_s), len(m))) for m in option_macs(task.space)]
 
 
-def _generator_scores(task: Task) -> Scorer:
-    """Load the generator that fits; what is returned asks it for all budgets in one pass."""
-    weights = generator.weights_path(task.workspace.generator, task.table.stem)
-    found = generator.read_file(weights)
-    trained = supernet.weights_path(task.workspace.supernet, task.space)
-    generator.check(
-        found,
-        space=task.space.id,
-        table_sha256=task.table_sha256,
-        percentile=task.request.percentile,
-        supernet_sha256=files.sha256_of(trained) if trained.is_file() else None,
-    )
-    network = generator.load(weights, task.space, found)
+def _generator_scores(task: Task, source: Source) -> Scorer:
+    """Load the generator; what is returned asks it for all budgets in one pass."""
+    network = generator.load(source.weights, task.space, source.described)
 
     def scores(task: Task, targets_s: npt.NDArray[np.float64]) -> Sequence[npt.NDArray[np.float64]]:
+        network.turn_to(task.model, task.scale)
         return network.option_scores(task.scale.share(targets_s))
 
     return scores
 
 
 def _described(
-    task: Task, budgets_s: npt.NDArray[np.float64], kept: Sequence[Kept]
+    task: Task,
+    budgets_s: npt.NDArray[np.float64],
+    kept: Sequence[Kept],
+    source: Source | None,
 ) -> tuple[ArchitectureFile, ...]:
-    weights = generator.weights_path(task.workspace.generator, task.table.stem)
-    by_generator = task.request.scores == "generator"
-    sha256 = files.sha256_of(weights) if by_generator else None
+    sha256 = None if source is None else source.described.weights_sha256
     found = []
     for name, budget, one in zip(names_of(task, budgets_s), budgets_s, kept, strict=True):
         budgeted = Budgeted(

@@ -184,14 +184,18 @@ def _summary_or_reason(path: Path) -> TableSummary | str:
         return str(error)
 
 
-def transport_of(table: LatencyTable) -> Transport:
+def transport_of(table: LatencyTable, host: str | None = None) -> Transport:
     """The way to the device that a table was measured on.
+
+    Args:
+        table: the table.
+        host: `USER@HOST` of the device; None for where it is known to be.
 
     Raises:
         BadInput: it is not registered here, or nothing says where it is.
         EnvironmentProblem: there is no SSH client here.
     """
-    return targets.transport(targets.resolve(table.device, table.backend))
+    return targets.transport(targets.resolve(table.device, table.backend, host))
 
 
 def diff(workdir: Path, first: str, second: str) -> DiffResult:

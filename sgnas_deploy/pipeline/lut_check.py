@@ -127,10 +127,20 @@ class CheckResult(files.FrozenModel):
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """Flags of `sgnas lut check`."""
+    """Flags of `sgnas lut check`.
+
+    Attributes:
+        lut: None for the only table there is.
+        host: `USER@HOST` of the table's device; None for where it is known to be.
+        networks: how many fresh networks are measured.
+        optimised: how many networks optimised against the table are measured too.
+        percentile: of hot runs, beside the low one.
+        seed: of the choice of networks.
+    """
 
     workdir: Path = DEFAULT_ROOT
     lut: str | None = None
+    host: str | None = None
     networks: int = 60
     optimised: int = 12
     percentile: float = 50.0
@@ -143,7 +153,7 @@ def check(
     """Measure fresh networks with the table's settings and compare.
 
     Raises:
-        BadInput: no such table, or an impossible number.
+        BadInput: no such table, an impossible number, or a device that is not on another host.
         EnvironmentProblem: the table is of another machine or setting.
     """
     begin_s = time.monotonic()
@@ -156,7 +166,7 @@ def check(
     asked = Reading(request.percentile)
     predictor(table, request.percentile)
     if transport is None:
-        transport = transport_of(table)
+        transport = transport_of(table, request.host)
     space = spaces.load(table.space)
     test = fresh_networks(table, request.networks, request.seed)
     optimised = optimised_networks(table, request.optimised, test) if request.optimised else ()

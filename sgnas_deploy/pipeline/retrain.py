@@ -13,8 +13,16 @@ from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
 from sgnas_deploy.spaces import Space
-from sgnas_deploy.training import recipes
-from sgnas_deploy.training.requirements import require_classes, require_positive, require_training
+from sgnas_deploy.training import ranks, recipes
+from sgnas_deploy.training.ranks import Group
+from sgnas_deploy.training.recipes import Precision
+from sgnas_deploy.training.requirements import (
+    CHECKPOINT_S,
+    require_classes,
+    require_positive,
+    require_training,
+)
+from sgnas_deploy.training.watching import Watch
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 
 
@@ -26,6 +34,17 @@ class RetrainRequest:
         architectures: paths or names; empty for all that `generate` made last.
         data: None for the data that the supernet was trained on.
         epochs: None for the recipe's.
+        batch: images a step, those of all processes together; None for the recipe's.
+        precision: of the passes; weights, statistics and losses are fp32. None for the recipe's.
+        accumulate: parts that a batch is computed in, over all processes; None for the recipe's,
+            and at least one for each process.
+        compiled: whether passes go through `torch.compile`.
+        checkpoint_s: seconds between checkpoints.
+        recipe: a recipe file, or the name of a space; None for the space's own.
+        logs: what is written beside the history: `csv`, `tensorboard`.
+        evaluate_every: epochs between looks at held-out images; 0 for none before the end, None for
+            ten in all where there are 50 epochs or more.
+        workers: processes that decode image files; None for one per core, at most 8.
         inherit: start from the supernet's weights instead of from scratch.
         fresh: forget an interrupted training.
     """
@@ -35,6 +54,14 @@ class RetrainRequest:
     data: str | None = None
     epochs: int | None = None
     batch: int | None = None
+    precision: Precision | None = None
+    accumulate: int | None = None
+    compiled: bool = False
+    checkpoint_s: float = CHECKPOINT_S
+    recipe: str | None = None
+    logs: tuple[str, ...] = ()
+    evaluate_every: int | None = None
+    workers: int | None = None
     inherit: bool = False
     seed: int = 0
     fresh: bool = False
@@ -74,16 +101,25 @@ def retrain(request: RetrainRequest, reporter: Reporter) -> RetrainResult:
     Raises:
         BadInput: no architectures, unusable data or flags, data with another number of classes
             than the space, or an interrupted training with other settings.
-        EnvironmentProblem: torch or another part of the training extra is missing, or the
-            workspace cannot be written.
+        EnvironmentProblem: torch or another part of the training extra is missing, the
+            workspace cannot be written, the device cannot do the precision, or there is no
+            compiler.
+        Followed: another of several processes has failed.
     """
-    require_positive(epochs=request.epochs, batch=request.batch)
+    with ranks.joined() as group:
+        return _retrained(request, group, ranks.heard(group, reporter))
+
+
+def _retrained(request: RetrainRequest, group: Group, reporter: Reporter) -> RetrainResult:
+    require_positive(epochs=request.epochs, batch=request.batch, accumulate=request.accumulate)
+    watch = Watch(request.logs, request.evaluate_every, request.workers)
     workspace = Workspace(request.workdir)
     found = [architectures.read(path) for path in workspace.find("generate", request.architectures)]
     _require_distinct_names(found)
     sets = {space.id: _data(request, workspace, space, reporter) for space in _spaces(found)}
     require_training()
     from sgnas_deploy.training.jobs import retrain_job
+    from sgnas_deploy.training.loop import Running
 
     made: list[Retrained] = []
     with events.stage(reporter, "retraining", len(found), "networks") as stage:
@@ -91,12 +127,16 @@ def retrain(request: RetrainRequest, reporter: Reporter) -> RetrainResult:
             started = time.monotonic()
             space = spaces.load(architecture.space)
             images = sets[space.id]
-            usual = recipes.retraining(space, images)
+            usual = recipes.retraining(space, images, request.recipe)
             recipe = dataclasses.replace(
                 usual,
                 epochs=request.epochs or usual.epochs,
                 batch=request.batch or usual.batch,
-                inherit=request.inherit,
+                inherit=request.inherit or usual.inherit,
+                precision=request.precision or usual.precision,
+                accumulate=ranks.micro_batches(
+                    request.accumulate, usual.accumulate, group.rank.world
+                ),
             )
             job = retrain_job.Job(
                 architecture=architecture,
@@ -104,8 +144,15 @@ def retrain(request: RetrainRequest, reporter: Reporter) -> RetrainResult:
                 recipe=recipe,
                 seed=request.seed,
                 supernet=supernet.weights_path(workspace.supernet, space),
+                compiled=request.compiled,
             )
-            resumed_at, model = retrain_job.run(job, workspace.models, request.fresh, reporter)
+            resumed_at, model = retrain_job.run(
+                job,
+                workspace.models,
+                request.fresh,
+                reporter,
+                Running(group, request.checkpoint_s, watch),
+            )
             made.append(
                 Retrained(
                     name=model.name,
@@ -118,7 +165,8 @@ def retrain(request: RetrainRequest, reporter: Reporter) -> RetrainResult:
                 )
             )
             stage.advance(note=f"{model.name}: {model.accuracy:.1%}")
-    workspace.remember("retrain", [model.name for model in made])
+    if group.rank.number == 0:
+        workspace.remember("retrain", [model.name for model in made])
     return RetrainResult(
         data=", ".join(sorted({d.name for d in sets.values()})), models=tuple(made)
     )

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final
 
 from sgnas_deploy import data, files, generator, spaces, supernet, tables
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter, Warned
-from sgnas_deploy.generator import GeneratorFile
+from sgnas_deploy.generator import GeneratorFile, TrainedOn
 from sgnas_deploy.generator.recipe import Recipe
+from sgnas_deploy.spaces import Space
+from sgnas_deploy.tables import LatencyTable
+from sgnas_deploy.training import ranks, recipes
+from sgnas_deploy.training.ranks import Group
+from sgnas_deploy.training.recipes import Precision
 from sgnas_deploy.training.requirements import (
+    CHECKPOINT_S,
     checkpoint_path,
     data_spec,
     require_classes,
     require_positive,
     require_training,
 )
+from sgnas_deploy.training.watching import Watch
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
+
+PERTURBED: Final = 512
+"""Random devices beside the measured tables."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +39,41 @@ class TrainGeneratorRequest:
     """Flags of `sgnas train generator`.
 
     Attributes:
-        lut: path or name of the table; None for the only one that fits.
+        luts: paths or names of tables; empty for the only one that fits, or with `any_device` for
+            all of the space.
         data: None for the data that the supernet was trained on.
         epochs: None for the recipe's.
         percentile: the percentile of a hot run that budgets speak of.
-        budgets: how many budgets each step trains on.
-        precision: of the frozen supernet's passes.
+        budgets: how many budgets each step trains on; None for the recipe's.
+        precision: of the frozen supernet's passes; None for the recipe's.
+        accumulate: parts that a batch is computed in, over all processes; None for the recipe's,
+            and at least one for each process.
+        checkpoint_s: seconds between checkpoints.
+        recipe: a recipe file, or the name of a space; None for the space's own.
+        logs: what is written beside the history: `csv`, `tensorboard`.
+        workers: processes that decode image files; None for one per core, at most 8.
         fresh: forget an interrupted training.
+        any_device: train one that reads tables, on all of `luts`, for tables to come.
+        perturbed: random devices that it is trained on too; None for `PERTURBED`.
     """
 
     workdir: Path = DEFAULT_ROOT
-    lut: str | None = None
+    luts: tuple[str, ...] = ()
     data: str | None = None
     epochs: int | None = None
     batch: int | None = None
     percentile: float = 50.0
-    budgets: int = 8
-    precision: Literal["fp32", "bf16"] = "fp32"
+    budgets: int | None = None
+    precision: Precision | None = None
+    accumulate: int | None = None
+    checkpoint_s: float = CHECKPOINT_S
+    recipe: str | None = None
+    logs: tuple[str, ...] = ()
+    workers: int | None = None
     seed: int = 0
     fresh: bool = False
+    any_device: bool = False
+    perturbed: int | None = None
 
 
 class TrainGeneratorResult(files.FrozenModel):
@@ -55,7 +82,9 @@ class TrainGeneratorResult(files.FrozenModel):
     Attributes:
         checkpoint: path of the weights (safetensors); a JSON description stands beside it.
         sha256: of that file.
-        table: the table it was trained on.
+        table: the table it was trained on; the first one, if it reads tables.
+        more_tables: the others.
+        perturbed: random devices that it was trained on too.
         epochs: trained in all.
         resumed_at: the epoch an interrupted training went on at, 0 for a fresh one.
         loss: cross-entropy of the last epoch.
@@ -66,6 +95,8 @@ class TrainGeneratorResult(files.FrozenModel):
     checkpoint: Path
     sha256: str
     table: Path
+    more_tables: tuple[Path, ...] = ()
+    perturbed: int = 0
     epochs: int
     resumed_at: int
     loss: float
@@ -81,16 +112,31 @@ def train_generator(request: TrainGeneratorRequest, reporter: Reporter) -> Train
     Raises:
         BadInput: no table or no supernet, unusable data or flags, or an interrupted training with
             other settings.
-        EnvironmentProblem: torch or another part of the training extra is missing, or the
-            workspace cannot be written.
+        EnvironmentProblem: torch or another part of the training extra is missing, the
+            workspace cannot be written, or the device cannot do the precision.
+        Followed: another of several processes has failed.
     """
+    with ranks.joined() as group:
+        return _trained(request, group, ranks.heard(group, reporter))
+
+
+def _trained(
+    request: TrainGeneratorRequest, group: Group, reporter: Reporter
+) -> TrainGeneratorResult:
     started = time.monotonic()
-    require_positive(epochs=request.epochs, batch=request.batch, budgets=request.budgets)
+    require_positive(
+        epochs=request.epochs,
+        batch=request.batch,
+        budgets=request.budgets,
+        accumulate=request.accumulate,
+    )
+    watch = Watch(request.logs, workers=request.workers)
     workspace = Workspace(request.workdir)
-    path = workspace.find_table(request.lut, workspace.space if request.lut is None else None)
-    table = tables.read(path)
-    model = tables.predictor(table, request.percentile)
-    space = spaces.load(table.space)
+    paths = _paths(request, workspace)
+    path, *others = paths
+    read = [tables.read(one) for one in paths]
+    model, *models = (tables.predictor(one, request.percentile) for one in read)
+    space = _one_space(read)
     trained = supernet.weights_path(workspace.supernet, space)
     described = supernet.read_file(trained, space)
     spec = request.data or described.data
@@ -100,8 +146,12 @@ def train_generator(request: TrainGeneratorRequest, reporter: Reporter) -> Train
         reporter.event(
             Warned(f"{spec} is not, or no longer, the data that the supernet was trained on")
         )
-    recipe = _recipe(request)
-    weights = generator.weights_path(workspace.generator, path.stem)
+    recipe = _recipe(request, space, group.rank.world)
+    if request.any_device:
+        weights = generator.any_device_path(workspace.generator, space.id)
+    else:
+        weights = generator.weights_path(workspace.generator, path.stem)
+    more = tuple(TrainedOn(table=o.stem, table_sha256=tables.sha256(o)) for o in others)
     table_sha256 = tables.sha256(path)
     config = {
         "space": space.id,
@@ -112,16 +162,18 @@ def train_generator(request: TrainGeneratorRequest, reporter: Reporter) -> Train
         "recipe": recipe.model_dump(mode="json"),
         "seed": request.seed,
     }
-    if request.fresh:
-        checkpoint_path(weights).unlink(missing_ok=True)
-    else:
-        kept = _finished(weights, config)
-        if kept is not None:
-            workspace.remember("generator", [path.stem])
-            return _result(weights, path, kept, kept.epochs, started)
+    if request.any_device:
+        config["more_tables"] = [one.model_dump(mode="json") for one in more]
+    ranks.require_same(group, json.dumps(config, sort_keys=True))
+    kept = ranks.from_first(group, lambda: _kept(weights, config, request.fresh), GeneratorFile)
+    if kept is not None:
+        if group.rank.number == 0:
+            workspace.remember("generator", [weights.stem])
+        return _result(weights, paths, kept, kept.epochs, started)
     # Training needs torch; whatever can be wrong before is said without it.
     require_training()
     from sgnas_deploy.generator import train
+    from sgnas_deploy.training.loop import Running
 
     job = train.Job(
         space=space,
@@ -134,21 +186,83 @@ def train_generator(request: TrainGeneratorRequest, reporter: Reporter) -> Train
         spec=data_spec(spec),
         recipe=recipe,
         seed=request.seed,
+        more=tuple(train.Further(*both) for both in zip(models, more, strict=True)),
     )
-    command = f"sgnas train generator --lut {path.stem}"
-    outcome, description = train.run(job, weights, config, command, reporter)
-    workspace.remember("generator", [path.stem])
-    return _result(weights, path, description, outcome.resumed_at, started)
+    command = _command(request, paths)
+    running = Running(group, request.checkpoint_s, watch)
+    outcome, description = train.run(job, weights, config, command, reporter, running)
+    if group.rank.number == 0:
+        workspace.remember("generator", [weights.stem])
+    return _result(weights, paths, description, outcome.resumed_at, started)
 
 
-def _recipe(request: TrainGeneratorRequest) -> Recipe:
+def _paths(request: TrainGeneratorRequest, workspace: Workspace) -> tuple[Path, ...]:
+    """The tables to train on, at least one."""
+    if not request.any_device:
+        if len(request.luts) > 1:
+            raise BadInput(
+                f"a generator of one table cannot be trained on {len(request.luts)}",
+                "name one with --lut, or train one that reads tables: --any-device",
+            )
+        if request.perturbed is not None:
+            raise BadInput(
+                "random devices are only for a generator that reads tables", "add --any-device"
+            )
+    if request.luts:
+        return tuple(workspace.find_table(lut) for lut in dict.fromkeys(request.luts))
+    if request.any_device and workspace.space is not None:
+        found = sorted(workspace.luts.glob(f"{workspace.space}--*.json"))
+        if found:
+            return tuple(found)
+    return (workspace.find_table(None, workspace.space),)
+
+
+def _one_space(found: Sequence[LatencyTable]) -> Space:
+    names = sorted({table.space for table in found})
+    if len(names) > 1:
+        raise BadInput(
+            f"the tables are of different spaces: {', '.join(names)}",
+            "name tables of one space with --lut",
+        )
+    return spaces.load(names[0])
+
+
+def _command(request: TrainGeneratorRequest, paths: Sequence[Path]) -> str:
+    words = [f" --lut {path.stem}" for path in paths]
+    return f"sgnas train generator{' --any-device' if request.any_device else ''}{''.join(words)}"
+
+
+def _perturbed(request: TrainGeneratorRequest) -> int | None:
+    if not request.any_device:
+        return None
+    if request.perturbed is None:
+        return PERTURBED
+    if request.perturbed < 0:
+        raise BadInput(f"{request.perturbed} random devices are not possible", "give 0 or more")
+    return request.perturbed
+
+
+def _recipe(request: TrainGeneratorRequest, space: Space, world: int) -> Recipe:
+    usual = recipes.generator(space, request.recipe)
     changed = {
         "epochs": request.epochs,
         "batch": request.batch,
         "budgets": request.budgets,
         "precision": request.precision,
+        "accumulate": ranks.micro_batches(request.accumulate, usual.accumulate, world),
+        "reads_tables": request.any_device or None,
+        "perturbed": _perturbed(request),
     }
-    return Recipe.model_validate({k: v for k, v in changed.items() if v is not None})
+    given = {name: value for name, value in changed.items() if value is not None}
+    return Recipe.model_validate({**usual.model_dump(), **given})
+
+
+def _kept(weights: Path, config: Mapping[str, object], fresh: bool) -> GeneratorFile | None:
+    """What need not be trained again, else None; what must not be gone on with is removed."""
+    if fresh:
+        checkpoint_path(weights).unlink(missing_ok=True)
+        return None
+    return _finished(weights, config)
 
 
 def _finished(weights: Path, config: Mapping[str, object]) -> GeneratorFile | None:
@@ -164,12 +278,18 @@ def _finished(weights: Path, config: Mapping[str, object]) -> GeneratorFile | No
 
 
 def _result(
-    weights: Path, table: Path, description: GeneratorFile, resumed_at: int, started: float
+    weights: Path,
+    paths: Sequence[Path],
+    description: GeneratorFile,
+    resumed_at: int,
+    started: float,
 ) -> TrainGeneratorResult:
     return TrainGeneratorResult(
         checkpoint=weights,
         sha256=description.weights_sha256,
-        table=table,
+        table=paths[0],
+        more_tables=tuple(paths[1:]),
+        perturbed=description.recipe.perturbed,
         epochs=description.epochs,
         resumed_at=resumed_at,
         loss=description.loss,

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from sgnas_deploy import data, files, spaces, supernet
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
-from sgnas_deploy.training import recipes
+from sgnas_deploy.supernet import SupernetFile
+from sgnas_deploy.training import ranks, recipes
+from sgnas_deploy.training.ranks import Group
+from sgnas_deploy.training.recipes import Precision
 from sgnas_deploy.training.requirements import (
+    CHECKPOINT_S,
     checkpoint_path,
     data_spec,
     require_classes,
     require_positive,
     require_training,
 )
+from sgnas_deploy.training.watching import Watch
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 
 DEFAULT_SPACE: Final = "imagenet"
@@ -33,8 +39,16 @@ class TrainSupernetRequest:
         data: `digits`, or a folder.
         space: identifier; None for the workspace's, else `imagenet`.
         epochs: None for the recipe's.
-        batch: images a step; None for the recipe's.
-        precision: of the passes; weights, statistics and losses are fp32.
+        batch: images a step, those of all processes together; None for the recipe's.
+        precision: of the passes; weights, statistics and losses are fp32. None for the recipe's.
+        accumulate: parts that a batch is computed in, over all processes; None for the recipe's,
+            and at least one for each process.
+        checkpoint_s: seconds between checkpoints.
+        recipe: a recipe file, or the name of a space; None for the space's own.
+        logs: what is written beside the history: `csv`, `tensorboard`.
+        evaluate_every: epochs between looks at held-out images; 0 for none before the end, None for
+            ten in all where there are 50 epochs or more.
+        workers: processes that decode image files; None for one per core, at most 8.
         fresh: forget an interrupted training.
     """
 
@@ -43,7 +57,13 @@ class TrainSupernetRequest:
     space: str | None = None
     epochs: int | None = None
     batch: int | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision | None = None
+    accumulate: int | None = None
+    checkpoint_s: float = CHECKPOINT_S
+    recipe: str | None = None
+    logs: tuple[str, ...] = ()
+    evaluate_every: int | None = None
+    workers: int | None = None
     seed: int = 0
     fresh: bool = False
 
@@ -78,22 +98,32 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
     Raises:
         BadInput: unusable data or flags, data with another number of classes than the space, or
             an interrupted training with other settings.
-        EnvironmentProblem: torch or another part of the training extra is missing, or the
-            workspace cannot be written.
+        EnvironmentProblem: torch or another part of the training extra is missing, the
+            workspace cannot be written, or the device cannot do the precision.
+        Followed: another of several processes has failed.
     """
+    with ranks.joined() as group:
+        return _trained(request, group, ranks.heard(group, reporter))
+
+
+def _trained(
+    request: TrainSupernetRequest, group: Group, reporter: Reporter
+) -> TrainSupernetResult:
     started = time.monotonic()
-    require_positive(epochs=request.epochs, batch=request.batch)
+    require_positive(epochs=request.epochs, batch=request.batch, accumulate=request.accumulate)
+    watch = Watch(request.logs, request.evaluate_every, request.workers)
     workspace = Workspace(request.workdir)
     asked = spaces.load(request.space or workspace.space or DEFAULT_SPACE)
     space = supernet.space_of(asked)
     found = data.load(request.data, space.resolution)
     require_classes(found, space)
-    usual = recipes.supernet(space, found)
+    usual = recipes.supernet(space, found, request.recipe)
     recipe = dataclasses.replace(
         usual,
         epochs=request.epochs or usual.epochs,
         batch=request.batch or usual.batch,
-        precision=request.precision,
+        precision=request.precision or usual.precision,
+        accumulate=ranks.micro_batches(request.accumulate, usual.accumulate, group.rank.world),
     )
     weights = supernet.weights_path(workspace.supernet, space)
     config = {
@@ -102,16 +132,18 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
         "recipe": recipes.settings(recipe),
         "seed": request.seed,
     }
-    if request.fresh:
-        checkpoint_path(weights).unlink(missing_ok=True)
-    else:
-        kept = _finished(weights, space, config)
-        if kept is not None:
+    ranks.require_same(group, json.dumps(config, sort_keys=True))
+    kept = ranks.from_first(
+        group, lambda: _kept(weights, space, config, request.fresh), SupernetFile
+    )
+    if kept is not None:
+        if group.rank.number == 0:
             workspace.remember("supernet", [weights.stem], asked.id)
-            return _result(weights, kept, kept.epochs, started)
+        return _result(weights, kept, kept.epochs, started)
     # Training needs torch; whatever can be wrong before is said without it.
     require_training()
     from sgnas_deploy.training.jobs import supernet_job
+    from sgnas_deploy.training.loop import Running
 
     command = f"sgnas train supernet --space {space.id} --data {request.data}"
     outcome, description = supernet_job.run(
@@ -120,14 +152,26 @@ def train_supernet(request: TrainSupernetRequest, reporter: Reporter) -> TrainSu
         config,
         command,
         reporter,
+        Running(group, request.checkpoint_s, watch),
     )
-    workspace.remember("supernet", [weights.stem], asked.id)
+    if group.rank.number == 0:
+        workspace.remember("supernet", [weights.stem], asked.id)
     return _result(weights, description, outcome.resumed_at, started)
+
+
+def _kept(
+    weights: Path, space: spaces.Space, config: Mapping[str, object], fresh: bool
+) -> SupernetFile | None:
+    """What need not be trained again, else None; what must not be gone on with is removed."""
+    if fresh:
+        checkpoint_path(weights).unlink(missing_ok=True)
+        return None
+    return _finished(weights, space, config)
 
 
 def _finished(
     weights: Path, space: spaces.Space, config: Mapping[str, object]
-) -> supernet.SupernetFile | None:
+) -> SupernetFile | None:
     """What a finished training with the same settings has left, else None."""
     if checkpoint_path(weights).exists() or not weights.exists():
         return None
@@ -138,14 +182,14 @@ def _finished(
     same = {
         "space": found.space,
         "data_fingerprint": found.data_fingerprint,
-        "recipe": found.recipe,
+        "recipe": {**recipes.UNSTATED, **found.recipe},
         "seed": found.seed,
     }
     return found if same == config else None
 
 
 def _result(
-    weights: Path, description: supernet.SupernetFile, resumed_at: int, started: float
+    weights: Path, description: SupernetFile, resumed_at: int, started: float
 ) -> TrainSupernetResult:
     return TrainSupernetResult(
         checkpoint=weights,

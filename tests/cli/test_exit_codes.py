@@ -12,7 +12,6 @@ from sgnas_deploy.errors import (
     BadInput,
     ClearNo,
     EnvironmentProblem,
-    NotBuiltYet,
     TooNoisy,
 )
 from tests.cli import samples
@@ -26,7 +25,6 @@ REFUSED = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "sgnas-work/luts/t.js
     [
         (ClearNo("no network is that fast", "ask for 2 ms"), 1),
         (BadInput("no table", "run: sgnas profile --device cpu"), 2),
-        (NotBuiltYet("tensorrt is not built yet"), 2),
         (TooNoisy("the clock moved", "try again"), 3),
         (EnvironmentProblem("no onnxruntime", "pip install it"), 4),
         (REFUSED, 4),

@@ -57,7 +57,8 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ),
     (
         "train supernet --data photos --space cifar --epochs 7 --batch 32 --seed 3 --fresh "
-        "--precision bf16 --workdir elsewhere",
+        "--precision bf16 --accumulate 4 --checkpoint-seconds 60 --recipe r.toml --log csv "
+        "--log tensorboard --evaluate-every 2 --workers 3 --workdir elsewhere",
         "train_supernet",
         TrainSupernetRequest(
             data="photos",
@@ -66,23 +67,38 @@ REQUESTS: list[tuple[str, str, Any]] = [
             epochs=7,
             batch=32,
             precision="bf16",
+            accumulate=4,
+            checkpoint_s=60.0,
+            recipe="r.toml",
+            logs=("csv", "tensorboard"),
+            evaluate_every=2,
+            workers=3,
             seed=3,
             fresh=True,
         ),
     ),
     (
-        "train generator --lut t --data photos --epochs 7 --batch 32 --percentile 95 --budgets 4 "
-        "--precision bf16 --seed 3 --fresh --workdir elsewhere",
+        "train generator --lut t --lut u --any-device --perturbed 9 --data photos --epochs 7 "
+        "--batch 32 --percentile 95 --budgets 4 --precision bf16 --accumulate 4 "
+        "--checkpoint-seconds 60 --recipe r.toml --log csv --workers 0 --seed 3 --fresh "
+        "--workdir elsewhere",
         "train_generator",
         TrainGeneratorRequest(
             workdir=W,
-            lut="t",
+            luts=("t", "u"),
+            any_device=True,
+            perturbed=9,
             data="photos",
             epochs=7,
             batch=32,
             percentile=95.0,
             budgets=4,
             precision="bf16",
+            accumulate=4,
+            checkpoint_s=60.0,
+            recipe="r.toml",
+            logs=("csv",),
+            workers=0,
             seed=3,
             fresh=True,
         ),
@@ -122,7 +138,8 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ),
     (
         "retrain one two --data photos --epochs 7 --batch 32 --inherit --seed 3 --fresh "
-        "--workdir elsewhere",
+        "--precision fp16 --accumulate 4 --compile --checkpoint-seconds 0 --recipe cifar "
+        "--log csv --evaluate-every 0 --workers 3 --workdir elsewhere",
         "retrain",
         RetrainRequest(
             workdir=W,
@@ -130,6 +147,14 @@ REQUESTS: list[tuple[str, str, Any]] = [
             data="photos",
             epochs=7,
             batch=32,
+            precision="fp16",
+            accumulate=4,
+            compiled=True,
+            checkpoint_s=0.0,
+            recipe="cifar",
+            logs=("csv",),
+            evaluate_every=0,
+            workers=3,
             inherit=True,
             seed=3,
             fresh=True,
@@ -175,9 +200,18 @@ REQUESTS: list[tuple[str, str, Any]] = [
         ),
     ),
     (
-        "lut check --lut t --networks 5 --optimised 3 --percentile 95 --seed 9 --workdir elsewhere",
+        "lut check --lut t --host me@there --networks 5 --optimised 3 --percentile 95 --seed 9 "
+        "--workdir elsewhere",
         "lut_check.check",
-        CheckRequest(workdir=W, lut="t", networks=5, optimised=3, percentile=95.0, seed=9),
+        CheckRequest(
+            workdir=W,
+            lut="t",
+            host="me@there",
+            networks=5,
+            optimised=3,
+            percentile=95.0,
+            seed=9,
+        ),
     ),
     (
         "devices add shelf --host me@shelf --backend null --power-mode 15W --python py3 "

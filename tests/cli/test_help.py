@@ -72,6 +72,9 @@ def test_examples_of_the_help_work(
         (("profile",), "--device"),
         (("profile",), "--backend"),
         (("devices", "add"), "--backend"),
+        (("train", "supernet"), "--precision"),
+        (("train", "generator"), "--precision"),
+        (("retrain",), "--precision"),
     ],
 )
 def test_what_never_ran_on_hardware_is_marked(

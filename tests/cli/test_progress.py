@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from sgnas_cli import progress
 from sgnas_cli.progress import Pace, PlainReporter, RichReporter
+from sgnas_cli.render import readings
 from sgnas_deploy.events import (
     Event,
     Note,
@@ -110,6 +111,36 @@ def test_plain_progress_tells_what_is_left() -> None:
     assert "train: 1 of 4 epochs, loss 2.0, 30 s so far, about 1 min 30 s left" in out.getvalue()
 
 
+READINGS = {
+    "loss": 1.23456,
+    "accuracy": 0.7123,
+    "expected_s": 4.12e-4,
+    "target_s": 4e-4,
+    "temperature": 3.2481,
+    "learning_rate": 0.0128,
+    "images_per_s": 1234.5,
+    "budget_error": 0.01,
+}
+
+
+def test_readings_are_one_line() -> None:
+    assert readings.line(READINGS) == (
+        "loss 1.235, accuracy 71.2 %, latency 0.4120 for 0.4000 ms, temperature 3.25, "
+        "learning rate 0.0128, 1,234 images/s"
+    )
+    assert readings.line({}) == ""
+    assert readings.line({"loss": 2.0, "images_per_s": 0.0, "target_s": 1e-3}) == "loss 2.000"
+
+
+def test_plain_progress_tells_the_readings_instead_of_the_note() -> None:
+    reporter, out, clock = plain()
+    with stage(reporter, "train", 4, "epochs") as epochs:
+        clock.now_s += 30
+        epochs.advance(1, "loss 2.0", {"loss": 2.0, "learning_rate": 0.1})
+    assert "train: 1 of 4 epochs, loss 2.000, learning rate 0.1, 30 s so far" in out.getvalue()
+    assert "loss 2.0," not in out.getvalue()
+
+
 def rich() -> tuple[RichReporter, io.StringIO, Clock]:
     out, clock = io.StringIO(), Clock()
     console = Console(file=out, force_terminal=True, width=100, _environ={})
@@ -189,6 +220,25 @@ def test_figures_are_not_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatc
         epochs.advance(31.5, "a long note " * 20)
     assert "31.5 of 50 epochs" in screen.getvalue()
     assert "training the gen" in screen.getvalue()
+
+
+def test_on_a_terminal_the_readings_have_a_line_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stderr", screen)
+    with (
+        progress.listening() as reporter,
+        stage(reporter, "retraining", 3, "networks"),
+        stage(reporter, f"training the generator of {'x' * 80}", 50, "epochs") as epochs,
+    ):
+        epochs.advance(31.5, "loss 1.2", {"loss": 1.2, "temperature": 3.2, "learning_rate": 0.01})
+        assert isinstance(reporter, RichReporter)
+        reporter._progress.refresh()
+    assert "31.5 of 50 epochs" in screen.getvalue()
+    assert "  loss 1.200, temperature 3.2, learning rate 0.01" in screen.getvalue()
 
 
 def test_on_a_terminal_there_are_bars(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,17 +13,44 @@ from typing import Any
 
 import pytest
 
+from sgnas_deploy.errors import EnvironmentProblem
 from sgnas_deploy.pipeline import doctor as module
 from sgnas_deploy.pipeline.doctor import DoctorResult, Finding, doctor
 from sgnas_profilers import machine
 
 Usage = namedtuple("Usage", "total used free")
+TRIED = module._tried
+"""The real one; no other test loads a library."""
 
 
 @pytest.fixture(autouse=True)
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return tmp_path / "sgnas" / "devices.toml"
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Libraries load at once; what was tried."""
+    codes: list[str] = []
+
+    def loads(code: str) -> str:
+        codes.append(code)
+        return "1.0"
+
+    monkeypatch.setattr(module, "_tried", loads)
+    return codes
+
+
+@pytest.fixture(autouse=True)
+def quick(tried: list[str]) -> None:
+    """No test of others waits for a library."""
+
+
+def has(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Just these accelerator parts are installed."""
+    monkeypatch.setattr(module, "version", lambda name: "9.9" if name in names else None)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
 
 
 def finding(result: DoctorResult, name: str) -> Finding:
@@ -122,6 +149,63 @@ def test_missing_extras_name_their_cure(monkeypatch: pytest.MonkeyPatch) -> None
     assert finding(result, "tensorrt").cure.startswith("pip install 'sgnas-deploy[tensorrt]'")
     assert finding(result, "ssh client").state == "missing"
     assert result.healthy
+
+
+def test_what_is_installed_is_loaded(monkeypatch: pytest.MonkeyPatch, tried: list[str]) -> None:
+    has(monkeypatch, "tensorrt", "cuda-bindings")
+    result = doctor()
+    assert finding(result, "tensorrt").state == "ok"
+    assert finding(result, "CUDA").detail == "1.0, not yet run on hardware"
+    assert len(tried) == 2
+    assert "load('tensorrt')" in tried[0]
+
+
+def test_what_is_not_installed_is_not_loaded(
+    monkeypatch: pytest.MonkeyPatch, tried: list[str]
+) -> None:
+    has(monkeypatch)
+    assert "CUDA" not in {one.name for one in doctor().findings}
+    assert tried == []
+
+
+def test_a_library_that_does_not_load_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, "tensorrt_rtx", "pycuda")
+    why = EnvironmentProblem("libnvinfer.so.10 is not there", "install it")
+    monkeypatch.setattr(module, "_tried", lambda code: why)
+    result = doctor()
+    assert result.healthy
+    for name in ("tensorrt_rtx", "CUDA"):
+        found = finding(result, name)
+        assert (found.state, found.cure) == ("missing", "install it")
+        assert "libnvinfer.so.10 is not there" in found.detail
+    assert finding(result, "tensorrt").state == "missing"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cure"),
+    [
+        (
+            "from sgnas_profilers.errors import EnvironmentProblem as E; raise E('no GPU', 'buy')",
+            "no GPU",
+            "buy",
+        ),
+        ("import os; os.kill(os.getpid(), 9)", "ended with -9", None),
+        ("raise ZeroDivisionError", "ended with 1", None),
+    ],
+)
+def test_loading_happens_in_a_process_of_its_own(code: str, message: str, cure: str | None) -> None:
+    found = TRIED(code)
+    assert isinstance(found, EnvironmentProblem)
+    assert message in found.message
+    assert found.cure == cure
+    assert TRIED("print('noise'); said = '10.3'") == "10.3"
+
+
+def test_a_library_that_never_ends_loading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOAD_S", 0.5)
+    found = TRIED("import time; time.sleep(60)")
+    assert isinstance(found, EnvironmentProblem)
+    assert "timed out" in found.message
 
 
 def test_a_full_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -479,6 +479,40 @@ def test_fp16_without_its_data_is_compared_on_noise_and_says_so(workspace: Works
     assert any(isinstance(e, Warned) and "noise" in e.text for e in said)
 
 
+def test_what_is_so_for_all_models_is_said_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        trained(workspace, name)
+    real = export.load("onnx")
+
+    class Elsewhere:
+        SUFFIX = ".onnx"
+
+        def build(self, job: export.Job) -> export.Artefact:
+            made = real.build(job)
+            return export.Artefact(made.data, source=made.data, notes=("it is slow",))
+
+        def run(self, artefact: bytes, images: Array) -> Array:
+            raise export.NotRunHere("there is no GPU")
+
+    loads = iter([Elsewhere()])  # for the models; then for their source, and to write
+    monkeypatch.setattr(export, "load", lambda name: next(loads, real))
+    said: list[str] = []
+
+    class Ear:
+        def event(self, event: Event) -> None:
+            if isinstance(event, Warned):
+                said.append(event.text)
+
+    result = run_export(ExportRequest(workdir=workspace.root, models=tuple("abcd")), Ear())
+    assert len(result.files) == 4
+    assert [one.checks.of for one in result.files if one.checks] == ["source"] * 4
+    slow, not_run = said
+    assert slow == "a, b and 2 more: it is slow"
+    assert not_run.startswith("a, b and 2 more: not run on this machine (there is no GPU)")
+
+
 def test_a_dynamic_batch_takes_any_number_of_images(workspace: Workspace) -> None:
     trained(workspace)
     (one,) = run(workspace, models=("net",), batch="dynamic").files

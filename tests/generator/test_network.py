@@ -13,7 +13,7 @@ from sgnas_deploy.generator.expected import CHOICES
 from sgnas_deploy.generator.mixed import MixedGenerator, one_hot
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import option_macs, scale_of
-from sgnas_deploy.generator.train import GeneratorTask, budget_penalty, budget_shares
+from sgnas_deploy.generator.train import GeneratorTask, budget_penalty, budget_shares, portions
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
 from tests.generator.models import model
 
@@ -204,6 +204,16 @@ def test_one_pass_scores_as_the_general_way_does() -> None:
     for ours, theirs in zip(fast, general, strict=True):
         assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_parts_of_a_batch_have_one_budget_each() -> None:
+    assert list(portions([0, 0, 0, 1, 1, 2], 2)) == [
+        slice(0, 2),
+        slice(2, 3),
+        slice(3, 5),
+        slice(5, 6),
+    ]
+    assert list(portions([0, 0, 1], None)) == [slice(0, 3)]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -117,8 +117,11 @@ def test_what_cannot_be_done_is_said(
     changes: dict[str, object], message: str, tables: tuple[str, str], trained: Path
 ) -> None:
     usual = {"accuracies": Path(tables[0]), "latencies": Path(tables[1]), "trained": trained}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(BadInput, match=message) as caught:
         bench.bench(BenchRequest(**{**usual, **changes}), NullReporter())  # type: ignore[arg-type]
+    if "nothing.csv" in message:
+        assert caught.value.cure is not None
+        assert "whose first line is such as: arch," in caught.value.cure
 
 
 def test_scores_of_another_supernet_are_refused(

@@ -63,8 +63,9 @@ def build(out: Path) -> Path:
         check_in(str(name), inside)
     for path in (ROOT / "lut_data").rglob("*.json"):
         check_in(f"sgnas_deploy/lut_data/{path.relative_to(ROOT / 'lut_data')}", inside)
-    for path in (ROOT / "sgnas_deploy" / "bench" / "shipped").iterdir():
-        check_in(str(path.relative_to(ROOT)), inside)
+    for folder in ("bench/shipped", "recipes"):
+        for path in (ROOT / "sgnas_deploy" / folder).iterdir():
+            check_in(str(path.relative_to(ROOT)), inside)
     with tarfile.open(sdist) as archive:
         stray = [n for n in archive.getnames() if "cache" in n or "-work" in n or ".venv" in n]
     check(not stray, f"nothing stray in the sdist {stray}")

@@ -266,7 +266,6 @@ LEAVES = [
     SgnasError,
     errors.ClearNo,
     errors.BadInput,
-    errors.NotBuiltYet,
     errors.TooNoisy,
     errors.EnvironmentProblem,
     ProtocolError,

@@ -190,5 +190,12 @@ def test_check_refuses_what_cannot_be(tmp_path: Path) -> None:
         lut.check(lut.CheckRequest(workdir=tmp_path, lut=gone.name), Listener())
 
 
+def test_check_takes_the_host_of_the_table_s_device(profiled: Profiled) -> None:
+    """This machine is on no other host; where a registered device is, `targets` tests."""
+    request = lut.CheckRequest(workdir=profiled.workdir, lut=NAME, host="me@there")
+    with pytest.raises(BadInput, match="not on another host"):
+        lut.check(request, Listener())
+
+
 def test_results_are_json(checked: lut.CheckResult) -> None:
     assert lut.CheckResult.model_validate_json(checked.model_dump_json()) == checked

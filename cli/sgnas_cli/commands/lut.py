@@ -49,6 +49,7 @@ def check(
     lut: _Lut = None,
     networks: options.Networks = 60,
     optimised: options.Optimised = 12,
+    host: options.Host = None,
     percentile: options.Percentile = 50.0,
     seed: options.Seed = 1,
     workdir: options.Workdir = options.WORKDIR,
@@ -67,6 +68,7 @@ def check(
     request = pipeline.CheckRequest(
         workdir=workdir,
         lut=_one(table, lut),
+        host=host,
         networks=networks,
         optimised=optimised,
         percentile=percentile,

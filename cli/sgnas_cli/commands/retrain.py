@@ -22,6 +22,14 @@ def retrain(
     data: options.DataOrSupernets = None,
     epochs: options.Epochs = None,
     batch: options.ImagesAStep = None,
+    precision: options.TrainingPrecision = None,
+    accumulate: options.Accumulate = None,
+    compiled: options.Compile = False,
+    checkpoint_seconds: options.CheckpointSeconds = 20.0,
+    recipe: options.Recipe = None,
+    log: options.Logs = None,
+    evaluate_every: options.EvaluateEvery = None,
+    workers: options.Workers = None,
     inherit: options.Inherit = False,
     seed: options.Seed = 0,
     fresh: options.Fresh = False,
@@ -31,9 +39,9 @@ def retrain(
     """Train generated architectures to the end.
 
     One after another. A training that was stopped goes on where it stopped; finished networks
-    are kept.
+    are kept. Several processes, started by torchrun, share every batch.
     """
-    from sgnas_cli import output, progress, render
+    from sgnas_cli import processes, render
     from sgnas_deploy.pipeline import retrain as pipeline
 
     request = pipeline.RetrainRequest(
@@ -42,13 +50,21 @@ def retrain(
         data=data,
         epochs=epochs,
         batch=batch,
+        precision=precision,
+        accumulate=accumulate,
+        compiled=compiled,
+        checkpoint_s=checkpoint_seconds,
+        recipe=recipe,
+        logs=tuple(log or ()),
+        evaluate_every=evaluate_every,
+        workers=workers,
         inherit=inherit,
         seed=seed,
         fresh=fresh,
     )
-    with progress.listening() as reporter:
-        result = pipeline.retrain(request, reporter)
-    output.show(result, render.retrained, as_json)
+    processes.together(
+        lambda reporter: pipeline.retrain(request, reporter), render.retrained, as_json
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -13,7 +13,13 @@ def supernet(
     space: options.Space = None,
     epochs: options.Epochs = None,
     batch: options.ImagesAStep = None,
-    precision: options.TrainingPrecision = "fp32",
+    precision: options.TrainingPrecision = None,
+    accumulate: options.Accumulate = None,
+    checkpoint_seconds: options.CheckpointSeconds = 20.0,
+    recipe: options.Recipe = None,
+    log: options.Logs = None,
+    evaluate_every: options.EvaluateEvery = None,
+    workers: options.Workers = None,
     seed: options.Seed = 0,
     fresh: options.Fresh = False,
     workdir: options.Workdir = options.WORKDIR,
@@ -21,9 +27,10 @@ def supernet(
 ) -> None:
     """Train the unified supernet of a space.
 
-    A training that was stopped goes on where it stopped.
+    A training that was stopped goes on where it stopped. Several processes, started by torchrun,
+    share every batch.
     """
-    from sgnas_cli import output, progress, render
+    from sgnas_cli import processes, render
     from sgnas_deploy.pipeline import train_supernet as pipeline
 
     request = pipeline.TrainSupernetRequest(
@@ -33,22 +40,37 @@ def supernet(
         epochs=epochs,
         batch=batch,
         precision=precision,
+        accumulate=accumulate,
+        checkpoint_s=checkpoint_seconds,
+        recipe=recipe,
+        logs=tuple(log or ()),
+        evaluate_every=evaluate_every,
+        workers=workers,
         seed=seed,
         fresh=fresh,
     )
-    with progress.listening() as reporter:
-        result = pipeline.train_supernet(request, reporter)
-    output.show(result, render.supernet_trained, as_json)
+    processes.together(
+        lambda reporter: pipeline.train_supernet(request, reporter),
+        render.supernet_trained,
+        as_json,
+    )
 
 
 def generator(
-    lut: options.Lut = None,
+    lut: options.TrainingLuts = None,
+    any_device: options.AnyDevice = False,
+    perturbed: options.Perturbed = None,
     data: options.DataOrSupernets = None,
     epochs: options.Epochs = None,
     batch: options.ImagesAStep = None,
     percentile: options.Percentile = 50.0,
-    budgets: options.Budgets = 8,
-    precision: options.TrainingPrecision = "fp32",
+    budgets: options.Budgets = None,
+    precision: options.TrainingPrecision = None,
+    accumulate: options.Accumulate = None,
+    checkpoint_seconds: options.CheckpointSeconds = 20.0,
+    recipe: options.Recipe = None,
+    log: options.Logs = None,
+    workers: options.Workers = None,
     seed: options.Seed = 0,
     fresh: options.Fresh = False,
     workdir: options.Workdir = options.WORKDIR,
@@ -56,27 +78,38 @@ def generator(
 ) -> None:
     """Train the architecture generator.
 
-    On a trained supernet and a measured latency table. A training that was stopped
-    goes on where it stopped.
+    On a trained supernet and a measured latency table. With --any-device it reads
+    the table instead of knowing one, and `sgnas generate` then takes it for every
+    table that has no generator of its own. A training that was stopped goes on
+    where it stopped. Several processes, started by torchrun, share every batch.
     """
-    from sgnas_cli import output, progress, render
+    from sgnas_cli import processes, render
     from sgnas_deploy.pipeline import train_generator as pipeline
 
     request = pipeline.TrainGeneratorRequest(
         workdir=workdir,
-        lut=lut,
+        luts=tuple(lut or ()),
+        any_device=any_device,
+        perturbed=perturbed,
         data=data,
         epochs=epochs,
         batch=batch,
         percentile=percentile,
         budgets=budgets,
         precision=precision,
+        accumulate=accumulate,
+        checkpoint_s=checkpoint_seconds,
+        recipe=recipe,
+        logs=tuple(log or ()),
+        workers=workers,
         seed=seed,
         fresh=fresh,
     )
-    with progress.listening() as reporter:
-        result = pipeline.train_generator(request, reporter)
-    output.show(result, render.generator_trained, as_json)
+    processes.together(
+        lambda reporter: pipeline.train_generator(request, reporter),
+        render.generator_trained,
+        as_json,
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -91,12 +124,14 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "sgnas train supernet --space tiny --data digits",
             "sgnas train supernet --space cifar --data cifar-10-batches-bin --epochs 50",
+            "sgnas train supernet --data imagenet --precision bf16 --accumulate 4",
         )
     )(supernet)
     train.command(
         epilog=examples(
             "sgnas train generator",
             "sgnas train generator --lut tiny--cpu--onnxruntime-fp32-b1-t1",
+            "sgnas train generator --any-device --lut a.json --lut b.json",
         )
     )(generator)
     app.add_typer(train, name="train")

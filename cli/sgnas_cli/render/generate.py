@@ -49,7 +49,7 @@ def generated(result: GenerateResult) -> RenderableType:
                     f"{figures.ms(result.fastest_s)} ms to {figures.ms(result.slowest_s)} ms, "
                     "margin included",
                 ),
-                ("scores", result.scores),
+                ("scores", _scores(result)),
                 ("table", str(result.table)),
                 ("files", f"{folder}" if folder else ""),
                 ("took", figures.duration(result.seconds)),
@@ -57,3 +57,9 @@ def generated(result: GenerateResult) -> RenderableType:
         ),
         parts.facts([(one.name, one.spelling or "") for one in result.architectures]),
     )
+
+
+def _scores(result: GenerateResult) -> str:
+    if result.unseen:
+        return f"{result.generator}, which reads the table and was not trained on it"
+    return result.scores

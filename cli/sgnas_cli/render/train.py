@@ -36,7 +36,8 @@ def generator_trained(result: TrainGeneratorResult) -> RenderableType:
         [
             ("generator", str(result.checkpoint)),
             ("sha256", figures.digest(result.sha256)),
-            ("table", str(result.table)),
+            *(("table", str(table)) for table in (result.table, *result.more_tables)),
+            ("random devices", str(result.perturbed or "")),
             ("epochs", f"{result.epochs}{parts.resumed(result.resumed_at, 'epoch')}"),
             ("loss", f"{result.loss:.3f} cross-entropy of the last epoch"),
             (
