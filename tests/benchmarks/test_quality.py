@@ -120,7 +120,7 @@ def test_going_on_ends_with_the_same(
     [journal] = (folder / "work").glob("*/right-*.jsonl")
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
-    again = quality.main(flags)
+    again = quality.main([*flags, "--out", str(folder / "again" / "result.json")])
     for name, method in result["methods"].items():
         assert again["methods"][name]["rows"] == method["rows"]
     assert again["retrained"] == result["retrained"]
