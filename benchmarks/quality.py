@@ -160,7 +160,7 @@ def propose(
         scores = network.option_scores(proposals.shares_of(setting))
         name = "generator" if variant == main_one else f"generator, {variant}"
         found[name] = proposals.solved(setting, scores, spend=True)
-        costs[name] = vars(setting.cost(variant)).copy()
+        costs[name] = setting.cost(variant)
         if variant == main_one:
             argmax = proposals.most_probable(network, setting)
             found["argmax"] = argmax
@@ -178,7 +178,7 @@ def propose(
     free = proposals.trained_free(setting, recipes["mixture"])
     scores = free.option_scores(proposals.shares_of(setting))
     found["free"] = proposals.solved(setting, scores, spend=True)
-    costs["free"] = vars(setting.cost("free")).copy()
+    costs["free"] = setting.cost("free")
     worth, images = proposals.probed(setting, recipes["probes"])
     scores = tuple(proposals.alike(setting, [-own for own in worth.losses]))
     found["probes alone"] = proposals.solved(setting, scores, spend=False)
@@ -295,7 +295,7 @@ def described_supernet(setting: Setting) -> dict[str, Any]:
         "recipe": found.recipe,
         "epochs": found.epochs,
         "mean_accuracy_of_random_networks": found.accuracy,
-        "cost": vars(setting.cost("supernet")).copy(),
+        "cost": setting.cost("supernet"),
     }
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sgnas_deploy.tables.statistics import ranks
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
@@ -43,17 +45,10 @@ def kendall(a: Floats, b: Floats, bands: npt.NDArray[np.int64] | None = None) ->
 
 def spearman(a: Floats, b: Floats) -> float:
     """Spearman's rho, equal values sharing their mean rank."""
-    x, y = _ranks(a), _ranks(b)
+    x, y = ranks(a), ranks(b)
     if x.std() == 0 or y.std() == 0:
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    found: Floats = ((ends - counts + ends - 1) / 2)[inverse]
-    return found
 
 
 def correlation(

@@ -78,22 +78,10 @@ def images_of(recipe: Recipe, apart: int) -> int:
 def trained(setting: Setting, name: str, recipe: Recipe) -> MixedGenerator:
     """A generator of a recipe; trained now where there is none."""
     weights = setting.workdir / f"generator-{name}" / f"{setting.table.stem}.safetensors"
-    sha256 = tables.sha256(setting.table)
     if not _is_there(weights, setting, name, recipe):
-        job = train.Job(
-            space=setting.space,
-            model=setting.model,
-            table=setting.table.stem,
-            table_sha256=sha256,
-            percentile=setting.model.percentile,
-            supernet=setting.weights,
-            data=setting.data,
-            spec=setting.spec,
-            recipe=recipe,
-            seed=setting.seed,
-        )
+        job = _job(setting, recipe)
         config = {
-            "table_sha256": sha256,
+            "table_sha256": job.table_sha256,
             "supernet_sha256": setting.supernet.weights_sha256,
             "data_fingerprint": setting.data.fingerprint,
             "recipe": recipe.model_dump(mode="json"),
@@ -105,6 +93,21 @@ def trained(setting: Setting, name: str, recipe: Recipe) -> MixedGenerator:
     found = generator.load(weights, setting.space, generator.read_file(weights))
     assert isinstance(found, MixedGenerator)  # the space is mixed, and no recipe reads tables
     return found
+
+
+def _job(setting: Setting, recipe: Recipe) -> train.Job:
+    return train.Job(
+        space=setting.space,
+        model=setting.model,
+        table=setting.table.stem,
+        table_sha256=tables.sha256(setting.table),
+        percentile=setting.model.percentile,
+        supernet=setting.weights,
+        data=setting.data,
+        spec=setting.spec,
+        recipe=recipe,
+        seed=setting.seed,
+    )
 
 
 def _is_there(weights: Path, setting: Setting, name: str, recipe: Recipe) -> bool:
@@ -196,20 +199,10 @@ def probed(setting: Setting, recipe: Recipe) -> tuple[probing.Worth, int]:
     """What probes say without a generator, and the images that they took."""
     process.prepare()
     frozen, _ = supernet.load(setting.weights, setting.space)
-    images, apart = setting.data.train, setting.apart[1]
-    rng = np.random.default_rng([setting.seed, 0x9E0BE])
-    prober = probing.Prober(frozen, images, apart, setting.data.preprocessing, recipe, rng)
+    apart = setting.apart[1]
     features = (multiset_features(setting.space),) * len(setting.space.layers)
-    worth = probing.learn(
-        prober,
-        features,
-        setting.space,
-        setting.model,
-        setting.scale,
-        recipe,
-        rng,
-        setting.reporter,
-    )
+    job = _job(setting, recipe)
+    worth = train.learned(job, features, frozen, apart, setting.scale, setting.reporter)
     return worth, images_of(recipe, len(apart))
 
 

@@ -36,28 +36,6 @@ IMAGES_SEED: Final = 0
 
 @final
 @dataclass(frozen=True)
-class Cost:
-    """What something took.
-
-    Attributes:
-        images: forwarded; a backward pass counts as two more.
-        cpu_s: of all threads of the process.
-        wall_s: from begin to end.
-    """
-
-    images: int
-    cpu_s: float
-    wall_s: float
-
-    def __add__(self, other: Cost) -> Cost:
-        """Both, one after the other."""
-        return Cost(
-            self.images + other.images, self.cpu_s + other.cpu_s, self.wall_s + other.wall_s
-        )
-
-
-@final
-@dataclass(frozen=True)
 class Setting:
     """One seed of one space on one data set.
 
@@ -196,10 +174,14 @@ class Setting:
         cost |= {"cpu_s": time.process_time() - cpu, "wall_s": time.monotonic() - wall}
         files.write_text(self._cost_path(what), json.dumps(cost) + "\n")
 
-    def cost(self, what: str) -> Cost:
-        """What a timed block took."""
-        found = json.loads(files.read_bytes(self._cost_path(what), "cost"))
-        return Cost(int(found["images"]), float(found["cpu_s"]), float(found["wall_s"]))
+    def cost(self, what: str) -> dict[str, float]:
+        """What a timed block took.
+
+        `images` forwarded (a backward pass counts as two more), `cpu_s` of all threads of the
+        process, and `wall_s`.
+        """
+        found: dict[str, float] = json.loads(files.read_bytes(self._cost_path(what), "cost"))
+        return found
 
     def has_cost(self, what: str) -> bool:
         """Whether a timed block has ended."""

@@ -68,8 +68,8 @@ def write(
     form: str,
     batch: int,
     precision: str,
-) -> Path:
-    """Write a measured model and its sidecar; returns the model's path."""
+) -> tuple[Path, UntrainedFile]:
+    """Write a measured model and its sidecar; returns the model's path and what it says."""
     path = folder / f"{architecture.name}.onnx"
     described = UntrainedFile(
         name=architecture.name,
@@ -83,7 +83,7 @@ def write(
     )
     files.write_bytes(path, model)
     files.write_model(sidecar(path), described)
-    return path
+    return path, described
 
 
 def is_untrained(artefact: Path) -> bool:

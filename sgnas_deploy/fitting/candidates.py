@@ -167,6 +167,11 @@ class Candidates:
 
         return score
 
+    def _best(self, budget: Budget, among: Sequence[Options]) -> Options:
+        """The measured network of the highest score; of equal ones the fastest."""
+        score = self.score_of(budget)
+        return max(among, key=lambda o: (score(o), -self._m.now.believed[o]))
+
     def choice(self, budget: Budget) -> Options | None:
         """The best measured network that keeps the target, else the fastest below the budget."""
         target = self.target(budget)
@@ -175,18 +180,14 @@ class Candidates:
         if known.get(largest, math.inf) <= target + SLACK:
             return largest
         keeps = {o: v for o, v in known.items() if v <= target + SLACK}
-        near = [o for o, v in keeps.items() if v >= target - NEAR]
-        if near:
-            score = self.score_of(budget)
-            return max(near, key=lambda o: (score(o), -known[o]))
+        if near := [o for o, v in keeps.items() if v >= target - NEAR]:
+            return self._best(budget, near)
         above = [o for o, v in known.items() if target < v <= target + ABOVE]
         if above and budget.ceiling == math.inf:
             return min(above, key=lambda o: known[o])
         used = budget.level + math.log(LEAST_USED)
-        near = [o for o, v in keeps.items() if v >= used]
-        if near:
-            score = self.score_of(budget)
-            return max(near, key=lambda o: (score(o), -known[o]))
+        if near := [o for o, v in keeps.items() if v >= used]:
+            return self._best(budget, near)
         if keeps:
             return max(keeps, key=lambda o: keeps[o])
         limit = min(budget.level, budget.ceiling)

@@ -18,6 +18,7 @@ import numpy as np
 from sgnas_deploy.events import Reporter, stage
 from sgnas_deploy.fitting.budget import Budget
 from sgnas_deploy.fitting.candidates import SETTLED, Candidates
+from sgnas_deploy.fitting.levels import START_S, WARMUP
 from sgnas_deploy.fitting.measured import CONFIRMING, Measured
 from sgnas_deploy.fitting.question import LEAST_USED, Question
 from sgnas_deploy.verdict import PercentileTest, Verdict
@@ -33,10 +34,6 @@ LOST: Final = 0.012
 """A confirmed network that turns out that much above its target, or less, stays,"""
 LEFT: Final = 0.010
 """if at least that much of the budget is left."""
-
-_START_S: Final = 0.25
-_WARMUP: Final = 1.3
-"""A launch takes about `_START_S` and `_WARMUP` times its timed runs."""
 
 
 @final
@@ -143,7 +140,7 @@ class Confirmation:
         return _Judged(
             verdict=test.judge(shares, levels).verdict,
             launches=len(mine),
-            spent_s=sum(_START_S + _WARMUP * sum(one.samples_s) for one in mine),
+            spent_s=sum(START_S + WARMUP * sum(one.samples_s) for one in mine),
             level=float(np.median(levels)),
         )
 

@@ -135,10 +135,7 @@ def _shares(model: Predictor, options: Options) -> Floats:
     """By how much the latency changes, relative, with each option's relative cost."""
     sizes = [len(costs) for costs in model.option_costs]
     found = np.zeros(sum(sizes))
-    total = model.fixed_cost + sum(
-        float(costs[o]) for costs, o in zip(model.option_costs, options, strict=True)
-    )
-    slope = model.coefficients[1] + 2 * model.coefficients[2] * max(total, 0.0)
+    slope = model.coefficients[1] + 2 * model.coefficients[2] * max(model.cost_of(options), 0.0)
     start = 0
     for costs, option, size in zip(model.option_costs, options, sizes, strict=True):
         found[start + option] = slope * float(costs[option])

@@ -44,6 +44,11 @@ _TELLING: Final = 20.0
 """Launches of networks alike from which on their noise is known well enough to say more."""
 
 
+START_S: Final = 0.25
+WARMUP: Final = 1.3
+"""A launch takes about `START_S` and `WARMUP` times its timed runs."""
+
+
 @final
 @dataclass(frozen=True)
 class Launch:

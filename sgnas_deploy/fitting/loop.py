@@ -89,20 +89,15 @@ class Loop:
 
     def _answers(self, budgets: Sequence[Budget]) -> Answers:
         m = self._m
-        errors = []
-        for new in self._rounds:
-            off = [abs(m.predicted_s[o] / math.exp(m.levels.of[o]) - 1) for o in new]
-            errors.append(float(np.mean(off)))
         return Answers(
             answers=tuple(self._answer(budget) for budget in budgets),
             headroom=m.room(),
             levels=m.levels,
             rounds=len(self._rounds),
-            sweeps=m.sweeps,
             launches=tuple(m.launches),
             fastest_s=m.believed_s(m.ends[0]),
             slowest_s=m.believed_s(m.ends[1]),
-            errors=tuple(errors),
+            errors=tuple(m.off(new) for new in self._rounds),
         )
 
     def _answer(self, budget: Budget) -> Answer:
@@ -127,7 +122,6 @@ class Loop:
             table_s=m.first.predict_s(options),
             predicted_s=m.predicted_s.get(options, m.first.predict_s(options)),
             fresh=budget.fresh,
-            launches=m.levels.launches[options],
             candidates=len(budget.tried),
         )
 

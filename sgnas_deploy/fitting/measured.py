@@ -232,12 +232,16 @@ class Measured:
         ]
         return Headroom(*(float(value) for value in np.mean(rows, axis=0)))
 
+    def off(self, new: Sequence[Options]) -> float:
+        """Mean absolute relative error of what was predicted for networks."""
+        errors = [abs(self.predicted_s[o] / math.exp(self.levels.of[o]) - 1) for o in new]
+        return float(np.mean(errors))
+
     def tell(self, number: int, new: Sequence[Options]) -> None:
         """Say what a round has shown."""
-        off = [abs(self.predicted_s[o] / math.exp(self.levels.of[o]) - 1) for o in new]
         self._reporter.event(
             Note(
-                f"round {number}: {len(new)} networks, predictions off by {np.mean(off):.1%} on "
+                f"round {number}: {len(new)} networks, predictions off by {self.off(new):.1%} on "
                 f"average, launches differ by {self.levels.spread:.1%}, "
                 f"{self.room().share:.1%} of a budget is kept free"
             )

@@ -36,9 +36,7 @@ def best_neighbour(
     Returns:
         None where there is none. Of equal scores the faster one, then the first.
     """
-    total = model.fixed_cost + sum(
-        float(costs[o]) for costs, o in zip(model.option_costs, measured, strict=True)
-    )
+    total = model.cost_of(measured)
     offset = level - math.log(model.predict_s(measured))
     best, found = (-math.inf, -math.inf), None
     for i, (costs, score) in enumerate(zip(model.option_costs, scores, strict=True)):

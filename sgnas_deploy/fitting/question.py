@@ -78,7 +78,6 @@ class Answer:
         table_s: what the table alone predicted for it.
         predicted_s: what the corrected prediction said before it was first launched.
         fresh: the launches that the verdict rests on.
-        launches: all its launches.
         candidates: networks that were measured for this budget.
     """
 
@@ -92,7 +91,6 @@ class Answer:
     table_s: float = math.nan
     predicted_s: float = math.nan
     fresh: int = 0
-    launches: int = 0
     candidates: int = 0
 
 
@@ -106,7 +104,6 @@ class Answers:
         headroom: what was kept free in the end, the mean over the range of the budgets.
         levels: all levels.
         rounds: how often candidates were generated.
-        sweeps: how often all networks in question took their turn.
         launches: all, in the order of time.
         fastest_s: latency of the fastest network.
         slowest_s: of the largest one.
@@ -118,7 +115,6 @@ class Answers:
     headroom: Headroom
     levels: Levels
     rounds: int
-    sweeps: int
     launches: tuple[Launch, ...]
     fastest_s: float
     slowest_s: float

@@ -350,7 +350,7 @@ def run(
         cut = parts.of_feed(job.recipe.accumulate, batches, running.group)
     task = GeneratorTask(
         network,
-        frozen.to(device),
+        frozen,
         expected.to(device),
         scale,
         job.recipe,
@@ -416,6 +416,23 @@ def _write(
     return description
 
 
+def learned(
+    job: Job,
+    features: Sequence[npt.NDArray[np.float64]],
+    frozen: Supernet,
+    apart: npt.NDArray[np.int64],
+    scale: Scale,
+    reporter: Reporter,
+) -> probing.Worth:
+    """What probes say of the options, whose features are one array (options, n) per decision.
+
+    A resumed training looks at them again, and sees the same.
+    """
+    rng = np.random.default_rng([job.seed, 0x9E0BE])
+    prober = probing.Prober(frozen, job.data.train, apart, job.data.preprocessing, job.recipe, rng)
+    return probing.learn(prober, features, job.space, job.model, scale, job.recipe, rng, reporter)
+
+
 def _teacher(
     job: Job,
     network: Generator,
@@ -424,22 +441,8 @@ def _teacher(
     scale: Scale,
     reporter: Reporter,
 ) -> probing.Teacher:
-    """What probes say of the options.
-
-    A resumed training looks at them again, and sees the same.
-    """
-    rng = np.random.default_rng([job.seed, 0x9E0BE])
-    prober = probing.Prober(frozen, job.data.train, apart, job.data.preprocessing, job.recipe, rng)
-    found = probing.learn(
-        prober,
-        network.option_features(),
-        job.space,
-        job.model,
-        scale,
-        job.recipe,
-        rng,
-        reporter,
-    )
+    """What a generator that probes teach learns from."""
+    found = learned(job, network.option_features(), frozen, apart, scale, reporter)
     reporter.event(Note(f"a sum over decisions explains {found.explained:.0%} of the probes' loss"))
     return probing.Teacher(found, job.recipe.entropy, next(frozen.parameters()).device)
 

@@ -129,8 +129,7 @@ def test(
             f"{hello.backend.get('runtime', target.backend)} {hello.backend.get('version', '')}"
         ).rstrip(),
         environment={
-            **{f"machine.{key}": text for key, text in hello.machine.items()},
-            **{f"backend.{key}": text for key, text in hello.backend.items()},
+            **conditions.environment_of(hello.machine, hello.backend),
             **{
                 f"state.{key}": value if isinstance(value, str) else f"{value:g}"
                 for key, value in found.state.items()

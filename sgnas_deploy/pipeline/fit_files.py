@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from sgnas_deploy.fitting.report import FitResult, Fitted
 from sgnas_deploy.pipeline import generate as generating
 from sgnas_deploy.pipeline.generate import Task
 from sgnas_deploy.tables import LatencyTable
+from sgnas_deploy.verdict.conditions import environment_of
 from sgnas_deploy.verdict.results import overall
 from sgnas_profilers.transports import Hello
 
@@ -89,10 +89,7 @@ def write(
         launches=len(found.launches),
         budgets=budgets,
         unused=float(np.mean(unused)) if unused else None,
-        environment={
-            **{f"machine.{name}": text for name, text in hello.machine.items()},
-            **{f"backend.{name}": text for name, text in hello.backend.items()},
-        },
+        environment=environment_of(hello.machine, hello.backend),
         warnings=warnings,
         ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         seconds=time.monotonic() - begin_s,
@@ -144,7 +141,7 @@ def _fitted(
     model = model_of(task.space, table, described.options)
     architecture_path = task.workspace.architectures / f"{described.name}.json"
     files.write_model(architecture_path, described)
-    path = artefact.write(
+    path, beside = artefact.write(
         task.workspace.root / "fit",
         described,
         model,
@@ -162,7 +159,7 @@ def _fitted(
         name=described.name,
         path=architecture_path,
         artefact=path,
-        artefact_sha256=hashlib.sha256(model).hexdigest(),
+        artefact_sha256=beside.artefact_sha256,
         table_s=answer.table_s,
         predicted_s=answer.predicted_s,
         measured_s=answer.level_s,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,8 +22,8 @@ from sgnas_deploy.training.ranks import Group
 from sgnas_deploy.training.recipes import Precision
 from sgnas_deploy.training.requirements import (
     CHECKPOINT_S,
-    checkpoint_path,
     data_spec,
+    kept,
     require_classes,
     require_positive,
     require_training,
@@ -165,11 +166,20 @@ def _trained(
     if request.any_device:
         config["more_tables"] = [one.model_dump(mode="json") for one in more]
     ranks.require_same(group, json.dumps(config, sort_keys=True))
-    kept = ranks.from_first(group, lambda: _kept(weights, config, request.fresh), GeneratorFile)
-    if kept is not None:
+
+    def made_with(one: GeneratorFile) -> dict[str, object]:
+        stated = one.model_dump(mode="json")
+        return {name: value for name, value in stated.items() if name in config}
+
+    def finished() -> GeneratorFile | None:
+        read = functools.partial(generator.read_file, weights)
+        return kept(weights, config, request.fresh, read, made_with)
+
+    there = ranks.from_first(group, finished, GeneratorFile)
+    if there is not None:
         if group.rank.number == 0:
             workspace.remember("generator", [weights.stem])
-        return _result(weights, paths, kept, kept.epochs, started)
+        return _result(weights, paths, there, there.epochs, started)
     # Training needs torch; whatever can be wrong before is said without it.
     require_training()
     from sgnas_deploy.generator import train
@@ -255,26 +265,6 @@ def _recipe(request: TrainGeneratorRequest, space: Space, world: int) -> Recipe:
     }
     given = {name: value for name, value in changed.items() if value is not None}
     return Recipe.model_validate({**usual.model_dump(), **given})
-
-
-def _kept(weights: Path, config: Mapping[str, object], fresh: bool) -> GeneratorFile | None:
-    """What need not be trained again, else None; what must not be gone on with is removed."""
-    if fresh:
-        checkpoint_path(weights).unlink(missing_ok=True)
-        return None
-    return _finished(weights, config)
-
-
-def _finished(weights: Path, config: Mapping[str, object]) -> GeneratorFile | None:
-    """What a finished training with the same settings has left, else None."""
-    if checkpoint_path(weights).exists() or not weights.exists():
-        return None
-    try:
-        found = generator.read_file(weights)
-    except BadInput:
-        return None
-    same = {name: value for name, value in found.model_dump(mode="json").items() if name in config}
-    return found if same == config else None
 
 
 def _result(

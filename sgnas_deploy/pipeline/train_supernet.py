@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sgnas_deploy import data, files, spaces, supernet
-from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
 from sgnas_deploy.supernet import SupernetFile
 from sgnas_deploy.training import ranks, recipes
@@ -19,8 +18,8 @@ from sgnas_deploy.training.ranks import Group
 from sgnas_deploy.training.recipes import Precision
 from sgnas_deploy.training.requirements import (
     CHECKPOINT_S,
-    checkpoint_path,
     data_spec,
+    kept,
     require_classes,
     require_positive,
     require_training,
@@ -133,13 +132,16 @@ def _trained(
         "seed": request.seed,
     }
     ranks.require_same(group, json.dumps(config, sort_keys=True))
-    kept = ranks.from_first(
-        group, lambda: _kept(weights, space, config, request.fresh), SupernetFile
-    )
-    if kept is not None:
+
+    def finished() -> SupernetFile | None:
+        read = functools.partial(supernet.read_file, weights, space)
+        return kept(weights, config, request.fresh, read, _made_with)
+
+    there = ranks.from_first(group, finished, SupernetFile)
+    if there is not None:
         if group.rank.number == 0:
             workspace.remember("supernet", [weights.stem], asked.id)
-        return _result(weights, kept, kept.epochs, started)
+        return _result(weights, there, there.epochs, started)
     # Training needs torch; whatever can be wrong before is said without it.
     require_training()
     from sgnas_deploy.training.jobs import supernet_job
@@ -159,33 +161,13 @@ def _trained(
     return _result(weights, description, outcome.resumed_at, started)
 
 
-def _kept(
-    weights: Path, space: spaces.Space, config: Mapping[str, object], fresh: bool
-) -> SupernetFile | None:
-    """What need not be trained again, else None; what must not be gone on with is removed."""
-    if fresh:
-        checkpoint_path(weights).unlink(missing_ok=True)
-        return None
-    return _finished(weights, space, config)
-
-
-def _finished(
-    weights: Path, space: spaces.Space, config: Mapping[str, object]
-) -> SupernetFile | None:
-    """What a finished training with the same settings has left, else None."""
-    if checkpoint_path(weights).exists() or not weights.exists():
-        return None
-    try:
-        found = supernet.read_file(weights, space)
-    except BadInput:
-        return None
-    same = {
+def _made_with(found: SupernetFile) -> dict[str, object]:
+    return {
         "space": found.space,
         "data_fingerprint": found.data_fingerprint,
         "recipe": {**recipes.UNSTATED, **found.recipe},
         "seed": found.seed,
     }
-    return found if same == config else None
 
 
 def _result(

@@ -52,14 +52,7 @@ def _network(contents: Contents, network: Network) -> Markup:
     if network.report is not None:
         children.append(parts.verdict_figures(network.report.result))
         result = network.report.result
-        children.append(
-            parts.budget_bar(
-                result.budget_s,
-                result.verdict,
-                [("p50", result.p50_s), ("p95", result.p95_s)],
-                parts.measured_of(result),
-            )
-        )
+        children.append(parts.budget_bar(result))
     else:
         budget_s, predicted_s = network.budget_s, network.predicted_s
         children.append(

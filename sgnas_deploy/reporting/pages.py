@@ -10,6 +10,8 @@ from sgnas_deploy.reporting.contents import Contents
 from sgnas_deploy.reporting.markup import Child, Markup, tag
 from sgnas_deploy.reporting.units import ms, percent
 from sgnas_deploy.tables import LatencyTable, Predictor
+from sgnas_deploy.verdict.conditions import environment_of
+from sgnas_deploy.verdict.results import overall
 
 
 def report_page(contents: Contents) -> str:
@@ -48,11 +50,10 @@ def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
     verdicts = Counter(one.verdict for one in contents.networks if one.verdict is not None)
     if verdicts:
         total = sum(verdicts.values())
-        worst = next(name for name in ("FAIL", "UNDECIDED", "PASS") if verdicts[name])
         yield (
             f"{verdicts['PASS']} of {total}",
             "networks measured within their budget",
-            parts.CLASSES[worst],
+            parts.CLASSES[overall(list(verdicts))],
         )
     known = [one.accuracy[0] for one in contents.networks if one.accuracy is not None]
     if known:
@@ -202,8 +203,7 @@ def _environment(contents: Contents) -> Markup | None:
     elif contents.table is not None:
         found = {
             "device": contents.table.device,
-            **{f"machine.{name}": text for name, text in contents.table.environment.items()},
-            **{f"backend.{name}": text for name, text in contents.table.settings.items()},
+            **environment_of(contents.table.environment, contents.table.settings),
         }
     else:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -94,10 +94,10 @@ def badge(verdict: str | None) -> Markup:
     return tag("span", verdict, class_=f"badge {CLASSES[verdict]}")
 
 
-def budget_bar(
-    budget_s: float, verdict: str, marks: Sequence[tuple[str, float]], measured_s: float
-) -> Markup:
+def budget_bar(result: Validated) -> Markup:
     """How much of the budget is used: a bar, the budget, and a few marks."""
+    budget_s, measured_s = result.budget_s, measured_of(result)
+    marks = [("p50", result.p50_s), ("p95", result.p95_s)]
     end = max(budget_s, measured_s) * 1.04
     # A far percentile of a noisy machine must not squeeze the rest.
     inside = [(name, value_s) for name, value_s in marks if value_s <= 1.3 * end]
@@ -113,7 +113,7 @@ def budget_bar(
             width=max(measured_s * place, 1.0),
             height=14.0,
             rx=4.0,
-            class_=f"bar {CLASSES[verdict]}",
+            class_=f"bar {CLASSES[result.verdict]}",
         ),
     ]
     at = 2 + budget_s * place

@@ -25,12 +25,7 @@ def verdict_page(report: VerdictReport) -> str:
             "section",
             tag("div", tag("h3", "Verdict"), parts.badge(result.verdict), class_="head"),
             parts.verdict_figures(result),
-            parts.budget_bar(
-                result.budget_s,
-                result.verdict,
-                [("p50", result.p50_s), ("p95", result.p95_s)],
-                parts.measured_of(result),
-            ),
+            parts.budget_bar(result),
             tag("p", result.line, class_=f"line-of {class_}"),
             tag("p", f"Why it is undecided: {result.reason}", class_="note")
             if result.reason

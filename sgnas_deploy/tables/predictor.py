@@ -146,9 +146,13 @@ class Predictor:
             total = np.where(over, np.nextafter(total, -np.inf), total)
         return np.where(np.isposinf(wanted), np.inf, total)
 
+    def cost_of(self, options: Sequence[int]) -> float:
+        """Cost of a network, the fixed part included."""
+        return Costs(self.option_costs, self.fixed_cost).total(options)
+
     def predict_s(self, options: Sequence[int]) -> float:
         """Predicted latency of a network."""
-        return float(self.latency_s(Costs(self.option_costs, self.fixed_cost).total(options)))
+        return float(self.latency_s(self.cost_of(options)))
 
     @property
     def range_s(self) -> tuple[float, float]:

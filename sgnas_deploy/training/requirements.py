@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sgnas_deploy import spaces
 from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.spaces import Space
+
+Description = TypeVar("Description")
 
 CHECKPOINT_S: Final = 20.0
 """Seconds between checkpoints: at most so long a training is lost when it is stopped."""
@@ -65,3 +68,31 @@ def data_spec(spec: str) -> str:
 def checkpoint_path(weights: Path) -> Path:
     """Where the state of the training of `NAME.safetensors` is kept until it is done."""
     return weights.with_suffix(".checkpoint")
+
+
+def kept(
+    weights: Path,
+    config: Mapping[str, object],
+    fresh: bool,
+    read: Callable[[], Description],
+    made_with: Callable[[Description], Mapping[str, object]],
+) -> Description | None:
+    """What need not be trained again, else None; what must not be gone on with is removed.
+
+    Args:
+        weights: where the result of the training stands.
+        config: all that decides the trajectory.
+        fresh: train anew, whatever there is.
+        read: the description beside the weights; BadInput where it is unusable.
+        made_with: the same settings of a description.
+    """
+    if fresh:
+        checkpoint_path(weights).unlink(missing_ok=True)
+        return None
+    if checkpoint_path(weights).exists() or not weights.exists():
+        return None
+    try:
+        found = read()
+    except BadInput:
+        return None
+    return found if made_with(found) == config else None

@@ -17,6 +17,14 @@ def _mean(states: Sequence[State], name: str) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
+def environment_of(machine: Mapping[str, str], backend: Mapping[str, str]) -> dict[str, str]:
+    """A machine and a runtime as one flat list."""
+    return {
+        **{f"machine.{name}": text for name, text in machine.items()},
+        **{f"backend.{name}": text for name, text in backend.items()},
+    }
+
+
 def load(states: Sequence[State]) -> str:
     """Who else used the machine, empty where nobody did to speak of."""
     found = []

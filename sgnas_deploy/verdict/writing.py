@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from sgnas_deploy import files, reporting
@@ -10,6 +12,7 @@ from sgnas_deploy.fitting.artefact import Described, UntrainedFile
 from sgnas_deploy.tables.statistics import spans
 from sgnas_deploy.verdict import conditions, report
 from sgnas_deploy.verdict.campaign import Outcome
+from sgnas_deploy.verdict.conditions import State
 from sgnas_deploy.verdict.jobs import Job
 from sgnas_deploy.verdict.results import Validated, VerdictReport
 from sgnas_deploy.verdict.settings import changed_since
@@ -24,6 +27,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
         float(np.percentile(runs_s, q)) for q in (50, 95, job.test.percentile)
     )
     states = [launch.measurement.state for launch in outcome.launches]
+    state = spans(states)
     warnings = [*job.settings.warnings]
     if job.settings.table is not None:
         changed = changed_since(job.settings.table, outcome.hello)
@@ -58,7 +62,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
         n=len(runs_s),
         blocks=len(outcome.launches),
         launches=len(outcome.launches),
-        environment=_environment(job, outcome),
+        environment=_environment(job, outcome, state),
         artefact_sha256=job.export.artefact_sha256,
         artefact_bytes=job.export.artefact_bytes,
         peak_rss_bytes=max(launch.measurement.peak_rss_bytes for launch in outcome.launches),
@@ -73,7 +77,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
             {50.0: p50_s, 95.0: p95_s, job.test.percentile: measured_s},
             len(runs_s),
             len(outcome.launches),
-            _facts(job, outcome),
+            _facts(job, outcome, state, states),
             job.export.artefact_sha256,
         ),
         report=path,
@@ -103,21 +107,20 @@ def _parity(export: Described) -> float | None:
     return None if isinstance(export, UntrainedFile) else export.parity_max_abs
 
 
-def _environment(job: Job, outcome: Outcome) -> dict[str, str]:
+def _environment(job: Job, outcome: Outcome, state: Mapping[str, str]) -> dict[str, str]:
     """Device, runtime and the machine's state meanwhile, one flat list."""
-    state = spans([launch.measurement.state for launch in outcome.launches])
     return {
         "device": job.settings.device,
-        **{f"machine.{name}": text for name, text in outcome.hello.machine.items()},
-        **{f"backend.{name}": text for name, text in outcome.hello.backend.items()},
+        **conditions.environment_of(outcome.hello.machine, outcome.hello.backend),
         **{f"state.{name}": text for name, text in state.items()},
     }
 
 
-def _facts(job: Job, outcome: Outcome) -> list[str]:
+def _facts(
+    job: Job, outcome: Outcome, state: Mapping[str, str], states: Sequence[State]
+) -> list[str]:
     """What a reader of the one line must know to compare it with another."""
     machine, backend = outcome.hello.machine, outcome.hello.backend
-    state = spans([launch.measurement.state for launch in outcome.launches])
     threads = job.settings.threads
     facts = [
         machine.get("model") or machine.get("cpu") or job.settings.device,
@@ -133,12 +136,7 @@ def _facts(job: Job, outcome: Outcome) -> list[str]:
     for name, unit in (("cpu_mhz", "MHz"), ("load_1min", "load")):
         if name in state:
             facts.append(f"{state[name]} {unit}")
-    hottest = [
-        float(value)
-        for launch in outcome.launches
-        for name, value in launch.measurement.state.items()
-        if name.endswith("_c")
-    ]
+    hottest = [float(value) for one in states for name, value in one.items() if name.endswith("_c")]
     if hottest:
         facts.append(f"up to {max(hottest):.0f} °C")
     return facts

@@ -1,40 +1,18 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from sgnas_deploy.events import Event, Note, NullReporter, StageStarted, Warned
+from sgnas_deploy.events import NullReporter
 from sgnas_deploy.pipeline.profile import ProfileRequest, profile
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.device import Disturbance, FakeDevice
+from tests.fakes.reporters import Listener
 from tests.fit.wandering import WanderingDevice
 
 NOISE = Disturbance(sigma=0.02, process_sigma=0.008, spike_share=0.01)
-
-
-@dataclass
-class Listener:
-    """Keeps what a job says."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def notes(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Note)]
-
-    @property
-    def warnings(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Warned)]
-
-    @property
-    def stages(self) -> list[str]:
-        return [event.name for event in self.events if isinstance(event, StageStarted)]
 
 
 @pytest.fixture(autouse=True)

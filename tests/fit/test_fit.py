@@ -21,7 +21,8 @@ from sgnas_deploy.spaces import load
 from sgnas_deploy.verdict import sittings
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.device import Disturbance, FakeDevice
-from tests.fit.conftest import Listener, device
+from tests.fakes.reporters import Listener
+from tests.fit.conftest import device
 from tests.fit.wandering import WanderingDevice
 
 SPACE = load("tiny")

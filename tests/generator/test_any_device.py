@@ -10,7 +10,7 @@ import pytest
 
 from sgnas_deploy import architectures, generator, tables
 from sgnas_deploy.errors import BadInput
-from sgnas_deploy.events import Event, Note, NullReporter, StageAdvanced
+from sgnas_deploy.events import NullReporter
 from sgnas_deploy.generator import GeneratorFile
 from sgnas_deploy.pipeline.generate import GenerateRequest, GenerateResult, generate
 from sgnas_deploy.pipeline.train_generator import (
@@ -20,28 +20,9 @@ from sgnas_deploy.pipeline.train_generator import (
     train_generator,
 )
 from sgnas_deploy.workspace import Workspace
+from tests.fakes.reporters import Interrupts, Listener
 from tests.generator import trained
 from tests.tables import synthetic
-
-
-class Interrupts:
-    """Presses Ctrl-C when a training says that it has got this far."""
-
-    def __init__(self, epochs: float) -> None:
-        self.epochs = epochs
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, StageAdvanced) and event.done >= self.epochs:
-            raise KeyboardInterrupt
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.texts.append(event.text)
 
 
 def add_table(made: Workspace, device: str, space: str = "tiny") -> Path:
@@ -62,7 +43,7 @@ def train(made: Workspace, **flags: object) -> TrainGeneratorResult:
     return train_generator(request(made, **flags), NullReporter())
 
 
-def ask(made: Workspace, lut: Path | None, reporter: Notes | None = None) -> GenerateResult:
+def ask(made: Workspace, lut: Path | None, reporter: Listener | None = None) -> GenerateResult:
     asked = GenerateRequest(workdir=made.root, lut=None if lut is None else str(lut), count=3)
     return generate(asked, reporter or NullReporter())
 
@@ -81,21 +62,21 @@ def test_a_table_to_come_needs_no_training(ready: Workspace) -> None:
     assert all(described.knows(tables.sha256(path)) for path in (first, second))
 
     third = add_table(ready, "phone")
-    notes = Notes()
-    result = ask(ready, third, notes)
+    heard = Listener()
+    result = ask(ready, third, heard)
     assert result.unseen
     assert result.generator == "tiny--any-device"
-    assert notes.texts == [f"tiny--any-device reads {third.stem}, which it was not trained on"]
+    assert heard.notes == [f"tiny--any-device reads {third.stem}, which it was not trained on"]
     for one in result.architectures:
         found = architectures.read(one.path).budgeted
         assert found is not None
         assert found.generator_sha256 == made.sha256
         assert found.table_sha256 == tables.sha256(third)
         assert found.predicted_s <= one.budget_s * (1 - result.margin)
-    quiet = Notes()
+    quiet = Listener()
     known = ask(ready, first, quiet)
     assert not known.unseen
-    assert not quiet.texts
+    assert not quiet.notes
     assert known.generator == "tiny--any-device"
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sgnas_deploy import generator, spaces, supernet, tables
-from sgnas_deploy.events import Event, NullReporter, Stage, StageAdvanced, stage
+from sgnas_deploy.events import NullReporter, Stage, stage
 from sgnas_deploy.generator import probing, train
 from sgnas_deploy.generator.mixed import MixedGenerator, multiset_features, one_hot
 from sgnas_deploy.generator.probing import Prober, Probes, Teacher, Worth
@@ -17,6 +17,7 @@ from sgnas_deploy.generator.scale import scale_of
 from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.spaces.mixed import MixedSpace
 from sgnas_deploy.workspace import Workspace
+from tests.fakes.reporters import Interrupts
 from tests.generator import trained
 from tests.generator.models import model
 
@@ -205,16 +206,10 @@ def job(made: Workspace, recipe: Recipe) -> train.Job:
     )
 
 
-class Interrupts:
-    def event(self, event: Event) -> None:
-        if isinstance(event, StageAdvanced) and "generator" in event.name and event.done >= 1.2:
-            raise KeyboardInterrupt
-
-
 def test_a_generator_learns_from_probes_and_goes_on(ready: Workspace, tmp_path: Path) -> None:
     weights, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train.run(job(ready, RECIPE), weights, {}, "x", Interrupts())
+        train.run(job(ready, RECIPE), weights, {}, "x", Interrupts(1.2))
     resumed, _ = train.run(job(ready, RECIPE), weights, {}, "x", NullReporter())
     undisturbed, found = train.run(job(ready, RECIPE), other, {}, "x", NullReporter())
     assert (resumed.resumed_at, undisturbed.resumed_at) == (1, 0)

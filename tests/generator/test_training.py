@@ -7,7 +7,7 @@ import pytest
 
 from sgnas_deploy import architectures, data, files, generator, tables
 from sgnas_deploy.errors import BadInput
-from sgnas_deploy.events import Event, NullReporter, StageAdvanced, Warned
+from sgnas_deploy.events import NullReporter
 from sgnas_deploy.generator import GeneratorFile
 from sgnas_deploy.pipeline.generate import GenerateRequest, generate
 from sgnas_deploy.pipeline.train_generator import (
@@ -16,28 +16,9 @@ from sgnas_deploy.pipeline.train_generator import (
     train_generator,
 )
 from sgnas_deploy.workspace import Workspace
+from tests.fakes.reporters import Interrupts, Listener
 from tests.generator import trained
 from tests.tables import synthetic
-
-
-class Interrupts:
-    """Presses Ctrl-C when a training says that it has got this far."""
-
-    def __init__(self, epochs: float) -> None:
-        self.epochs = epochs
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, StageAdvanced) and event.done >= self.epochs:
-            raise KeyboardInterrupt
-
-
-class Listens:
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, Warned):
-            self.warnings.append(event.text)
 
 
 def request(made: Workspace, **flags: object) -> TrainGeneratorRequest:
@@ -132,7 +113,7 @@ def test_flags_below_one_are_refused(ready: Workspace, flag: str) -> None:
 
 def test_other_data_is_a_warning(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "load", lambda spec, resolution: trained.small_data("other"))
-    listens = Listens()
+    listens = Listener()
     train_generator(request(ready, epochs=1), listens)
     assert any("data that the supernet was trained on" in text for text in listens.warnings)
     # The accuracy in the supernet would be of other images: it is left out, and said so.

@@ -6,27 +6,9 @@ from pathlib import Path
 import pytest
 
 from sgnas_deploy import tables
-from sgnas_deploy.events import Event, Note, Warned
 from sgnas_deploy.pipeline.profile import ProfileRequest, ProfileResult, profile
 from tests.fakes.device import Disturbance, FakeDevice
-
-
-class Listener:
-    """Keeps what a job says."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def warnings(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Warned)]
-
-    @property
-    def notes(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Note)]
+from tests.fakes.reporters import Listener
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from sgnas_deploy.tables.checking import (
 from sgnas_deploy.tables.predictor import macs_costs
 from sgnas_deploy.tables.statistics import Errors
 from tests.fakes.device import Disturbance, FakeDevice
+from tests.fakes.reporters import Listener
 from tests.tables import synthetic
-from tests.tables.conftest import NOISY, Listener, Profiled
+from tests.tables.conftest import NOISY, Profiled
 
 NAME = "tiny--cpu--onnxruntime-fp32-b1-t1"
 

@@ -17,7 +17,8 @@ from sgnas_deploy.pipeline.profile import ProfileRequest, ProfileResult, profile
 from sgnas_deploy.tables.predictor import macs_costs
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.device import Disturbance, FakeDevice
-from tests.tables.conftest import Listener, Profiled
+from tests.fakes.reporters import Listener
+from tests.tables.conftest import Profiled
 
 TINY = spaces.load("tiny")
 STEADY_NOISE = Disturbance(sigma=0.02, spike_share=0.01)

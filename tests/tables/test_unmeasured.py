@@ -16,8 +16,8 @@ from sgnas_deploy.pipeline.profile import ProfileRequest, ProfileResult, profile
 from sgnas_deploy.tables.partial import Partial
 from sgnas_deploy.tables.transfer import split, stages
 from tests.fakes.device import Disturbance, FakeDevice, Law
+from tests.fakes.reporters import Listener
 from tests.tables import synthetic
-from tests.tables.conftest import Listener
 
 TINY = spaces.load("tiny")
 QUIET = Disturbance(sigma=0.01)

@@ -22,7 +22,7 @@ from torch import Tensor
 from sgnas_deploy import spaces, supernet
 from sgnas_deploy.data import ArrayImages, DataSet, Preprocessing
 from sgnas_deploy.errors import BadInput
-from sgnas_deploy.events import Event, NullReporter, Reporter, StageAdvanced
+from sgnas_deploy.events import NullReporter, Reporter
 from sgnas_deploy.generator import priors
 from sgnas_deploy.generator.mixed import MixedGenerator
 from sgnas_deploy.generator.recipe import Recipe
@@ -63,17 +63,6 @@ class Watched:
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         self.task.restore(tensors, state["task"])
         self.losses = list(state["losses"])
-
-
-class StopsAt:
-    """A reporter that presses Ctrl-C."""
-
-    def __init__(self, epochs: float) -> None:
-        self.epochs = epochs
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, StageAdvanced) and event.done >= self.epochs - 1e-6:
-            raise KeyboardInterrupt
 
 
 def images() -> DataSet:

@@ -19,6 +19,7 @@ from sgnas_deploy import supernet
 from sgnas_deploy.training import checkpoint
 from sgnas_deploy.training.ranks import ALONE
 from sgnas_deploy.workspace import Workspace
+from tests.fakes.reporters import Interrupts
 from tests.training import sharing
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def shared(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shared")
     (folder / "rank0").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        sharing.train("retraining", folder / "rank0", ALONE, sharing.StopsAt(1.7))
+        sharing.train("retraining", folder / "rank0", ALONE, Interrupts(1.7, stage=""))
     for code, out, err in two(["-m", "tests.training.sharing", str(folder)], folder / "meeting"):
         assert code == 0, err
         assert out == ""

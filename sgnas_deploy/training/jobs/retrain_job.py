@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from sgnas_deploy import files, models, spaces, supernet
 from sgnas_deploy.architectures import ArchitectureFile
 from sgnas_deploy.data import DataSet
-from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter
 from sgnas_deploy.models import ModelFile
 from sgnas_deploy.networks.deployed import DeployedNetwork
@@ -31,7 +30,7 @@ from sgnas_deploy.training import (
 )
 from sgnas_deploy.training.loop import Running
 from sgnas_deploy.training.recipes import RetrainRecipe, Settings
-from sgnas_deploy.training.requirements import checkpoint_path
+from sgnas_deploy.training.requirements import checkpoint_path, kept
 from sgnas_deploy.training.retraining import RetrainTask
 from sgnas_deploy.training.watching import Evaluation, Watch
 
@@ -89,9 +88,11 @@ def run(
     teacher, settings = _supernet(job)
     config = _config(job, settings)
     ranks.require_same(running.group, checkpoint.config_hash(config))
-    kept = ranks.from_first(running.group, lambda: _kept(job, weights, settings, fresh), ModelFile)
-    if kept is not None:
-        return job.recipe.epochs, kept
+    there = ranks.from_first(
+        running.group, lambda: _finished(job, weights, config, fresh), ModelFile
+    )
+    if there is not None:
+        return job.recipe.epochs, there
     device = process.prepare()
     precision.require(job.recipe.precision, device)
     process.seed_all("weights", job.seed)
@@ -210,36 +211,24 @@ def _write(
     return description
 
 
-def _kept(job: Job, weights: Path, settings: Settings, fresh: bool) -> ModelFile | None:
-    """What need not be trained again, else None; what must not be gone on with is removed."""
-    if fresh:
-        checkpoint_path(weights).unlink(missing_ok=True)
-        return None
-    return _finished(job, weights, settings)
-
-
-def _finished(job: Job, weights: Path, settings: Settings) -> ModelFile | None:
+def _finished(job: Job, weights: Path, config: Mapping[str, Any], fresh: bool) -> ModelFile | None:
     """What a finished training with the same settings has left, else None."""
-    if checkpoint_path(weights).exists() or not weights.exists():
-        return None
-    try:
-        found = models.read_model_file(weights)
-    except BadInput:
-        return None
-    made_with = {
+    found = kept(weights, config, fresh, lambda: models.read_model_file(weights), _made_with)
+    if found is not None and found.architecture != job.architecture:
+        # The same network, generated anew: only what is told about it has changed.
+        found = found.model_copy(update={"architecture": job.architecture})
+        files.write_model(weights.with_suffix(".json"), found)
+    return found
+
+
+def _made_with(found: ModelFile) -> dict[str, Any]:
+    return {
         "space": found.architecture.space,
         "options": list(found.architecture.options),
         "data_fingerprint": found.data_fingerprint,
         "recipe": {**recipes.UNSTATED, **found.recipe},
         "seed": found.seed,
     }
-    if made_with != _config(job, settings):
-        return None
-    if found.architecture != job.architecture:
-        # The same network, generated anew: only what is told about it has changed.
-        found = found.model_copy(update={"architecture": job.architecture})
-        files.write_model(weights.with_suffix(".json"), found)
-    return found
 
 
 def _config(job: Job, settings: Settings) -> dict[str, Any]:
