@@ -34,6 +34,7 @@ from sgnas_deploy.generator.scale import LatencyModel, Scale
 from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.supernet.base import Supernet
+from sgnas_deploy.training.precision import Arithmetic
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -133,8 +134,8 @@ class Prober:
         self._frozen = frozen.eval()
         self._images = images
         self._preprocessing = preprocessing
-        self._low = recipe.precision == "bf16"
         self._device = next(frozen.parameters()).device
+        self._arithmetic = Arithmetic(recipe.precision, self._device.type)
         size = min(recipe.probe_images, len(indices))
         shuffled = rng.permutation(indices)
         self._groups = [shuffled[i : i + size] for i in range(0, len(indices) - size + 1, size)]
@@ -160,7 +161,7 @@ class Prober:
         with torch.inference_mode():
             for at in range(0, len(labels), TOGETHER):
                 part = inputs[at : at + TOGETHER].contiguous(memory_format=torch.channels_last)
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=self._low):
+                with self._arithmetic.passes():
                     logits = self._frozen(part, choice)
                 own = labels[at : at + TOGETHER]
                 total += float(functional.cross_entropy(logits.float(), own, reduction="sum"))

@@ -427,7 +427,11 @@ def learned(
     """What probes say of the options, whose features are one array (options, n) per decision.
 
     A resumed training looks at them again, and sees the same.
+
+    Raises:
+        BadInput: fewer images than two.
     """
+    feed.require_images(job.data, len(apart))
     rng = np.random.default_rng([job.seed, 0x9E0BE])
     prober = probing.Prober(frozen, job.data.train, apart, job.data.preprocessing, job.recipe, rng)
     return probing.learn(prober, features, job.space, job.model, scale, job.recipe, rng, reporter)

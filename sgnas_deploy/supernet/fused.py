@@ -127,10 +127,10 @@ def _known(precision: torch.dtype) -> bool:
     """Whether they exist and know a precision, by a try on a tensor of one element."""
     if precision not in (torch.float32, torch.bfloat16):
         return False
-    if precision == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False
     one = torch.ones((1, 1, 1, 1), dtype=precision)
     try:
+        if precision == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
         clipped = torch.ops.mkldnn._convolution_pointwise(
             one, one, None, [0, 0], [1, 1], [1, 1], 1, "hardtanh", CLIP, ""
         )

@@ -51,6 +51,15 @@ def share(length: int, part: Part) -> slice:
     return slice(length * rank // of, length * (rank + 1) // of)
 
 
+def require_images(data: DataSet, count: int) -> None:
+    """Raise BadInput unless there are at least two images to train on."""
+    if count < 2:
+        raise BadInput(
+            f"{data.name} has {count} image(s) to train on; at least 2 are needed",
+            "add images to its train folder",
+        )
+
+
 def make(
     data: DataSet,
     indices: npt.NDArray[np.int64] | None,
@@ -81,11 +90,7 @@ def make(
         BadInput: fewer images than two, or fewer than parts.
     """
     chosen = np.arange(len(data.train)) if indices is None else indices
-    if len(chosen) < 2:
-        raise BadInput(
-            f"{data.name} has {len(chosen)} image(s) to train on; at least 2 are needed",
-            "add images to its train folder",
-        )
+    require_images(data, len(chosen))
     size = min(batch, len(chosen))
     if size < part[1]:
         raise BadInput(

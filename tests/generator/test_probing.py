@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 from sgnas_deploy import generator, spaces, supernet, tables
+from sgnas_deploy.data import ArrayImages
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter, Stage, stage
 from sgnas_deploy.generator import probing, train
 from sgnas_deploy.generator.mixed import MixedGenerator, multiset_features, one_hot
@@ -216,6 +219,15 @@ def test_a_generator_learns_from_probes_and_goes_on(ready: Workspace, tmp_path: 
     assert weights.read_bytes() == other.read_bytes()
     assert found.recipe.taught_by == "probes"
     assert isinstance(generator.load(other, SPACE, found), MixedGenerator)
+
+
+def test_too_few_images_apart_are_named(ready: Workspace, tmp_path: Path) -> None:
+    few = dataclasses.replace(
+        trained.small_data(), train=ArrayImages(np.zeros((4, 32, 32, 3), np.uint8), np.arange(4))
+    )
+    own = dataclasses.replace(job(ready, RECIPE), data=few)
+    with pytest.raises(BadInput, match="at least 2 are needed"):
+        train.run(own, tmp_path / "a.safetensors", {}, "x", NullReporter())
 
 
 def test_what_is_learned_is_better_than_what_is_drawn(

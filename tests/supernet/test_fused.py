@@ -101,3 +101,11 @@ def test_sums_of_products_over_images_and_pixels(precision: torch.dtype) -> None
 def test_what_is_not_on_a_cpu_is_never_fused() -> None:
     assert not fused.available(torch.empty(1, device="meta"))
     assert not fused.available(torch.empty(1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+def test_a_build_without_the_operators_is_no_error(
+    precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert not fused._known.__wrapped__(precision)
