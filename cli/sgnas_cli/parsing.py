@@ -44,20 +44,30 @@ def seconds(milliseconds: str) -> float:
     return value / 1000
 
 
-def budgets(latencies: Sequence[str] | None, count: int | None) -> Budgets:
+def budgets(latencies: Sequence[str] | None, count: int | None, measured: bool = False) -> Budgets:
     """What to generate for.
 
+    Args:
+        latencies: of `--latency-ms`.
+        count: of `--count`.
+        measured: whether networks are measured against their budgets: `max` is none.
+
     Raises:
-        BadInput: none or both of the two flags, `max` beside a number, or no valid latency.
+        BadInput: none or both of the two flags, `max` beside a number or where it cannot be, or no
+            valid latency.
     """
     if latencies and count is not None:
         raise BadInput("--latency-ms and --count exclude each other", "give one of them")
     if count is not None:
         return Budgets(count=count)
     if not latencies:
+        maximum = "" if measured else ", --latency-ms max"
         raise BadInput(
-            "no budget was given",
-            "say --latency-ms MS (repeatable), --latency-ms max, or --count N",
+            "no budget was given", f"say --latency-ms MS (repeatable){maximum}, or --count N"
+        )
+    if "max" in latencies and measured:
+        raise BadInput(
+            "--latency-ms max is no budget to fit", "run: sgnas generate --latency-ms max"
         )
     if "max" in latencies:
         if len(latencies) > 1:

@@ -37,15 +37,9 @@ def fit(
     are UNDECIDED.
     """
     from sgnas_cli import output, parsing, progress, render
-    from sgnas_deploy.errors import BadInput
     from sgnas_deploy.pipeline import fit as pipeline
 
-    asked = parsing.budgets(latency_ms, count)
-    if asked.maximum:
-        raise BadInput(
-            "--latency-ms max is no budget to fit",
-            "run: sgnas generate --latency-ms max",
-        )
+    asked = parsing.budgets(latency_ms, count, measured=True)
     request = pipeline.FitRequest(
         workdir=workdir,
         lut=lut,
