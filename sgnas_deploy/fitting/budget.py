@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import final
 
-from sgnas_deploy.fitting.levels import Options
+from sgnas_deploy.fitting.levels import Launch, Options
 from sgnas_deploy.verdict import Verdict
 
 
@@ -36,10 +36,10 @@ class Budget:
     ceiling: float = math.inf
     chosen: Options | None = None
     kept: Options | None = None
-    kept_fresh: int = 0
+    kept_fresh: tuple[Launch, ...] = ()
     kept_fits: bool = False
     verdict: Verdict = "UNDECIDED"
-    fresh: int = 0
+    fresh: tuple[Launch, ...] = ()
     reason: str = ""
     open: bool = True
 

@@ -18,7 +18,7 @@ import numpy as np
 from sgnas_deploy.events import Reporter, stage
 from sgnas_deploy.fitting.budget import Budget
 from sgnas_deploy.fitting.candidates import SETTLED, Candidates
-from sgnas_deploy.fitting.levels import START_S, WARMUP
+from sgnas_deploy.fitting.levels import START_S, WARMUP, Launch
 from sgnas_deploy.fitting.measured import CONFIRMING, Measured
 from sgnas_deploy.fitting.question import LEAST_USED, Question
 from sgnas_deploy.verdict import PercentileTest, Verdict
@@ -39,10 +39,10 @@ LEFT: Final = 0.010
 @final
 @dataclass(frozen=True)
 class _Judged:
-    """The fresh launches of a network: verdict, number, seconds, and logarithm of its latency."""
+    """The fresh launches of a network: their verdict, seconds, and logarithm of its latency."""
 
     verdict: Verdict
-    launches: int
+    launches: tuple[Launch, ...]
     spent_s: float
     level: float
 
@@ -124,7 +124,7 @@ class Confirmation:
                         open_.remove(budget)
                         news = (
                             f"{1e3 * budget.budget_s:.4g} ms: {found.verdict} in "
-                            f"{found.launches} launches"
+                            f"{len(found.launches)} launches"
                         )
                         progress.advance(1, news)
 
@@ -134,32 +134,32 @@ class Confirmation:
 
     def _judge(self, budget: Budget, attempt: int, begin: int) -> _Judged:
         test = self._test(budget, attempt)
-        mine = [one for one in self._m.launches[begin:] if one.options == budget.chosen]
+        mine = tuple(one for one in self._m.launches[begin:] if one.options == budget.chosen)
         shares = np.array([test.share(one.samples_s) for one in mine])
         levels = np.array([test.level(one.samples_s) for one in mine])
         return _Judged(
             verdict=test.judge(shares, levels).verdict,
-            launches=len(mine),
+            launches=mine,
             spent_s=sum(START_S + WARMUP * sum(one.samples_s) for one in mine),
             level=float(np.median(levels)),
         )
 
     def _over(self, budget: Budget, attempt: int, found: _Judged) -> bool:
         """Whether enough was launched of a network."""
-        fewest = self._m.confirming(found.level)
-        if found.launches < CONFIRMING[0]:
+        fewest, count = self._m.confirming(found.level), len(found.launches)
+        if count < CONFIRMING[0]:
             return False
         if found.spent_s >= self._q.max_seconds:
             return True
         # A FAIL needs no well-known level: the network will not be taken.
-        if found.launches < (fewest / 2 if found.verdict == "FAIL" else fewest):
+        if count < (fewest / 2 if found.verdict == "FAIL" else fewest):
             return False
         if found.verdict != "UNDECIDED":
             return True
         if found.level <= self._limit(budget, self._m.free(budget.level)):
             return False
         most = max(fewest, MOST_LAUNCHES, 2 * self._test(budget, attempt).fewest_launches)
-        return found.launches >= most
+        return count >= most
 
     def _limit(self, budget: Budget, share: float) -> float:
         """Logarithm of the latency up to which a confirmed network stays."""
@@ -212,7 +212,7 @@ class Confirmation:
             return
         spread = self._m.levels.spread_at(level)
         budget.reason = (
-            f"too noisy: {budget.fresh} launches came to no verdict, though the network lies "
+            f"too noisy: {len(budget.fresh)} launches came to no verdict, though the network lies "
             f"{100 * gap:.1f} % below the budget (its launches differ by {spread:.1%})"
         )
         if level <= self._candidates.target(budget):

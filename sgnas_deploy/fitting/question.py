@@ -90,7 +90,7 @@ class Answer:
     level_s: float = math.nan
     table_s: float = math.nan
     predicted_s: float = math.nan
-    fresh: int = 0
+    fresh: tuple[Launch, ...] = ()
     candidates: int = 0
 
 

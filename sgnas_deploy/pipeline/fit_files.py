@@ -59,7 +59,7 @@ def write(
         rest = iter(judged)
         described = [None if one is None else next(rest) for one in described]
     budgets = tuple(
-        _fitted(task, table, found, answer, one)
+        _fitted(task, table, answer, one)
         for answer, one in zip(found.answers, described, strict=True)
     )
     unused = [one.unused for one in budgets if one.verdict == "PASS" and one.unused is not None]
@@ -126,7 +126,6 @@ def _described(request: FitRequest, task: Task, found: Answers) -> list[Architec
 def _fitted(
     task: Task,
     table: LatencyTable,
-    found: Answers,
     answer: Answer,
     described: ArchitectureFile | None,
 ) -> Fitted:
@@ -149,8 +148,7 @@ def _fitted(
         batch=table.batch,
         precision=table.precision,
     )
-    mine = [one for one in found.launches if one.options == described.options]
-    runs_s = np.concatenate([one.samples_s for one in mine[-answer.fresh :]])
+    runs_s = np.concatenate([one.samples_s for one in answer.fresh])
     return Fitted(
         budget_s=answer.budget_s,
         verdict=answer.verdict,
@@ -167,7 +165,7 @@ def _fitted(
         unused=1 - answer.level_s / answer.budget_s,
         p50_s=float(np.percentile(runs_s, 50)),
         p95_s=float(np.percentile(runs_s, 95)),
-        launches=answer.fresh,
+        launches=len(answer.fresh),
         runs=len(runs_s),
         candidates=answer.candidates,
         macs=described.macs,
