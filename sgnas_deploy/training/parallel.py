@@ -165,8 +165,13 @@ def joined(rank: Rank, place: str) -> Iterator[Processes]:
             "see to MASTER_ADDR and MASTER_PORT, or start all with torchrun",
         ) from error
     group = Processes(rank, store, device)
+    # NCCL would wait for processes that have failed. Gloo's threads must end with the group: a
+    # process that leaves while they run may abort instead of saying what has happened.
+    ends = device.type != "cuda"
     try:
         yield group
+        group.leave()
+        ends = True
     except Followed:
         raise
     except KeyboardInterrupt:
@@ -179,8 +184,9 @@ def joined(rank: Rank, place: str) -> Iterator[Processes]:
         if group.first_to_fail():
             raise
         raise Followed("another process of this training has failed") from error
-    group.leave()
-    dist.destroy_process_group()
+    finally:
+        if ends:
+            dist.destroy_process_group()
 
 
 @contextmanager
