@@ -25,6 +25,7 @@ def measure(form: str, space_id: str, batch: int, steps: int, threads: int) -> d
 
     from sgnas_deploy import generator, spaces, supernet
     from sgnas_deploy.generator import priors
+    from sgnas_deploy.generator.lessons import OneTable
     from sgnas_deploy.generator.recipe import Recipe
     from sgnas_deploy.generator.scale import scale_of
     from sgnas_deploy.generator.train import GeneratorTask
@@ -60,7 +61,7 @@ def measure(form: str, space_id: str, batch: int, steps: int, threads: int) -> d
     network.set_priors(*priors.draw(space, model, scale, recipe.priors, 0))
     expected = network.expected_latency(model)
     # All steps are of the first epoch: the temperature stays.
-    task = GeneratorTask(network, frozen, expected, scale, recipe, seed=0, steps=1000)
+    task = GeneratorTask(network, frozen, OneTable(expected, scale), recipe, seed=0, steps=1000)
     return in_turns.timed(lambda number: task.step(number, images, labels), steps)
 
 

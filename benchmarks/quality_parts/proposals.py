@@ -18,6 +18,7 @@ from sgnas_deploy.blocks.mb import KERNELS
 from sgnas_deploy.generator import probing, train
 from sgnas_deploy.generator.base import Generator
 from sgnas_deploy.generator.expected import CHOICES, ExpectedMixedLatency, Multisets
+from sgnas_deploy.generator.lessons import OneTable
 from sgnas_deploy.generator.mixed import MixedGenerator, multiset_features
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import LatencyModel, option_macs
@@ -168,8 +169,7 @@ def trained_free(setting: Setting, recipe: Recipe) -> FreeLogits:
         task = train.GeneratorTask(
             network.to(device),
             frozen.to(device),
-            network.expected_latency(setting.model).to(device),
-            setting.scale,
+            OneTable(network.expected_latency(setting.model).to(device), setting.scale),
             recipe,
             setting.seed,
             batches.steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import final
 
@@ -13,7 +14,7 @@ from sgnas_deploy.training import evaluation, process
 
 @final
 class Judge:
-    """Looks at every architecture with the same held-out images, each architecture once.
+    """Looks at architectures with the same held-out images.
 
     Args:
         weights: the supernet's.
@@ -32,14 +33,26 @@ class Judge:
         self._device = process.prepare()
         network, _ = supernet.load(weights, space)
         self._supernet = network.to(self._device)
-        self._images = evaluation.held_out(images.val, images.preprocessing)
-        self._known: dict[tuple[int, ...], float] = {}
+        self._images = evaluation.HeldOut(images.val, images.preprocessing)
 
-    def accuracy(self, options: tuple[int, ...]) -> float:
-        """Top-1 of the canonical sub-network, a share."""
-        if options not in self._known:
-            choice = self._supernet.choice_of(options)
-            (self._known[options],) = evaluation.choice_accuracies(
-                self._supernet, [choice], self._images, self._device
-            )
-        return self._known[options]
+    @property
+    def images(self) -> int:
+        """How many images are looked at."""
+        return len(self._images)
+
+    def accuracies(
+        self, networks: Sequence[tuple[int, ...]], seen: Callable[[int], None]
+    ) -> list[float]:
+        """Top-1 of the canonical sub-networks, shares; every image is decoded once for all.
+
+        Args:
+            networks: their options.
+            seen: is told after each batch how many images were in it.
+        """
+        different = list(dict.fromkeys(networks))
+        choices = [self._supernet.choice_of(options) for options in different]
+        found = evaluation.choice_accuracies(
+            self._supernet, choices, self._images, self._device, seen
+        )
+        known = dict(zip(different, found, strict=True))
+        return [known[options] for options in networks]

@@ -3,7 +3,8 @@
 The published training asks the supernet for the loss of a *mixture* of all networks, at every step.
 A mixture is no network, its gradient is noisy, and every step costs a forward and a backward pass.
 Here instead some hundred networks are looked at, forward only, on the images kept apart, and their
-losses are explained by a sum of one smooth function per decision (an additive Gaussian process).
+losses are explained by a product of one smooth function per decision: their logarithms by a sum (an
+additive Gaussian process). What two layers do to a bad network does not double in a good one.
 The generator then minimises the expectation of that sum under its own probabilities, which is
 exact, has no noise and needs no image.
 
@@ -55,6 +56,9 @@ NOISES: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 GROUP_VARIANCE: Final = 1.0
 """Of the mean loss of a group of images, which no option is to blame for."""
 
+SMALLEST: Final = 1e-6
+"""A cross-entropy below which networks are taken to be alike."""
+
 JITTER: Final = 1e-9
 """Added to variances before a root is taken: options may be exactly alike."""
 
@@ -67,7 +71,7 @@ class Probes:
     Attributes:
         networks: options, shape (n, decisions).
         groups: which group of images each has seen, shape (n,).
-        losses: mean cross-entropy of each, shape (n,).
+        losses: logarithm of the mean cross-entropy of each, shape (n,).
     """
 
     networks: Ints
@@ -89,14 +93,16 @@ class Worth:
     """What each option adds to the loss of a network.
 
     Attributes:
-        losses: one array (options,) per decision, in units of cross-entropy; their zero means
-            nothing.
+        losses: one array (options,) per decision: what it adds to the logarithm of the
+            cross-entropy.
+        level: what all of them are added to.
         explained: share of the variance of the probes' losses that the sum predicts, each probe
             left out once; below 0 where it is worse than their mean.
         covariance: how sure that is, over the options of all decisions in order.
     """
 
     losses: tuple[Floats, ...]
+    level: float
     explained: float
     covariance: Floats = field(repr=False)
 
@@ -142,7 +148,7 @@ class Prober:
         self._looked = 0
 
     def look(self, networks: Sequence[Options], stage: events.Stage) -> Probes:
-        """The losses of networks."""
+        """The losses of networks, their logarithms."""
         groups = (self._looked + np.arange(len(networks))) % len(self._groups)
         self._looked += len(networks)
         losses = np.empty(len(networks))
@@ -151,8 +157,9 @@ class Prober:
             inputs = torch.from_numpy(to_array(self._images, own, self._preprocessing))
             labels = torch.from_numpy(self._images.labels[own]).to(self._device)
             for index in np.flatnonzero(groups == group).tolist():
-                losses[index] = self._loss(networks[index], inputs.to(self._device), labels)
-                stage.advance(note=f"loss {losses[index]:.3f}")
+                loss = self._loss(networks[index], inputs.to(self._device), labels)
+                losses[index] = np.log(max(loss, SMALLEST))
+                stage.advance(note=f"loss {loss:.3f}")
         return Probes(np.array(networks), groups, losses)
 
     def _loss(self, options: Options, inputs: Tensor, labels: Tensor) -> float:
@@ -242,6 +249,7 @@ def explain(features: Sequence[Floats], probes: Probes) -> Worth:
     left_out = np.square(weights / np.diag(inverse)).mean() / max(np.square(y).mean(), JITTER)
     return Worth(
         tuple(spread * part @ weights for part in across),
+        float(probes.losses.mean()),
         float(1 - left_out),
         spread**2 * scale * (covariance + JITTER * np.eye(start)),
     )
@@ -257,16 +265,20 @@ class Teacher:
     too, and an option's score says how much it is worth and not only whether it is the best.
 
     Args:
-        worth: of the options.
+        losses: the worth of options, one array (options,) per decision, see `Worth`.
+        level: see `Worth`.
         entropy: reward of a unit of entropy, in units of the mean spread of a decision.
         device: where scores are.
     """
 
-    def __init__(self, worth: Worth, entropy: float, device: torch.device) -> None:
-        spreads = np.array([own.std() for own in worth.losses])
+    def __init__(
+        self, losses: Sequence[Floats], level: float, entropy: float, device: torch.device
+    ) -> None:
+        self._level = level
+        spreads = np.array([own.std() for own in losses])
         self.unit = float(np.sqrt(np.square(spreads).sum())) or 1.0
         self._reward = entropy * float(spreads.mean()) / self.unit
-        self._worth = [torch.from_numpy(own / self.unit).to(device) for own in worth.losses]
+        self._worth = [torch.from_numpy(own / self.unit).to(device) for own in losses]
 
     def loss(self, scores: Sequence[Tensor]) -> Tensor:
         """Expected worth of mixtures less the reward of their entropy, in units, shape (B,).
@@ -283,10 +295,10 @@ class Teacher:
         return torch.stack(parts).sum(0)
 
     def expected(self, scores: Sequence[Tensor]) -> Tensor:
-        """Expected worth of mixtures in cross-entropy, shape (B,); its zero means nothing."""
+        """Cross-entropy of mixtures, the geometric mean that is expected, shape (B,)."""
         pairs = zip(scores, self._worth, strict=True)
         parts = [own.detach().exp() @ worth.to(own.dtype) for own, worth in pairs]
-        return self.unit * torch.stack(parts).sum(0)
+        return (self._level + self.unit * torch.stack(parts).sum(0)).exp()
 
 
 @final

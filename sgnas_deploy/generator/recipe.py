@@ -81,7 +81,7 @@ class Recipe(files.FrozenModel):
     taught_by: Literal["mixture", "probes"] = "mixture"
     probes: int = Field(default=256, ge=2)
     probe_images: int = Field(default=256, ge=1)
-    probe_rounds: int = Field(default=4, ge=1)
+    probe_rounds: int = Field(default=16, ge=1)
     entropy: float = Field(default=0.3, ge=0)
     reads_tables: bool = False
     perturbed: int = Field(default=0, ge=0)

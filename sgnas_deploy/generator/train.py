@@ -11,6 +11,7 @@ distribution instead of the step's noise (`Recipe.expected_under`), and a step h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,6 @@ from sgnas_deploy.data import DataSet, split
 from sgnas_deploy.events import Note, Reporter
 from sgnas_deploy.generator import GeneratorFile, TrainedOn, perturbed, priors, probing
 from sgnas_deploy.generator.base import (
-    ExpectedLatency,
     Generator,
     TableReader,
     gumbel_softmax,
@@ -62,12 +62,10 @@ class GeneratorTask:
     Args:
         network: fresh, its prior pool filled; on its device.
         frozen: the trained supernet, frozen; on the same device.
-        expected: expected latency of gates, in seconds.
-        scale: the feasible range that shares are of.
+        lessons: the tables of each step's budgets.
         recipe: the settings.
         seed: decides the budgets.
         steps: batches an epoch.
-        lessons: the tables of each step's budgets; None for the one of `expected` and `scale`.
         teacher: what probes have told, where that teaches instead of the supernet's mixtures.
         cut: how batches are cut; None for whole batches in this process alone.
     """
@@ -76,19 +74,17 @@ class GeneratorTask:
         self,
         network: Generator,
         frozen: Supernet,
-        expected: ExpectedLatency,
-        scale: Scale,
+        lessons: Lessons,
         recipe: Recipe,
         seed: int,
         steps: int,
-        lessons: Lessons | None = None,
         teacher: probing.Teacher | None = None,
         cut: Parts | None = None,
     ) -> None:
         self._network = network
         self._teacher = teacher
         self._frozen = frozen
-        self._lessons = lessons or OneTable(expected, scale)
+        self._lessons = lessons
         self._recipe = recipe
         self._seed = seed
         self._steps = steps
@@ -328,13 +324,12 @@ def run(
     network = generator.build(job.space, job.recipe)
     network.set_priors(*priors.draw(job.space, job.model, scale, job.recipe.priors, job.seed))
     network.to(device)
-    expected = network.expected_latency(job.model)
     _, apart = split(job.data.train.labels, described.held_apart, described.split_seed)
     frozen.to(device)
     teacher, cut = None, None
     batches: feed.Feed = probing.NoImages()
     if job.recipe.taught_by == "probes":
-        teacher = _teacher(job, network, frozen, apart, scale, reporter)
+        teacher = teacher_of(job, running.group, network, frozen, apart, scale, reporter)
     else:
         augment = recipes.augmentation(job.data)
         own = (rank.number, rank.world)
@@ -351,12 +346,10 @@ def run(
     task = GeneratorTask(
         network,
         frozen,
-        expected.to(device),
-        scale,
+        _lessons(job, network, scale, device),
         job.recipe,
         job.seed,
         batches.steps,
-        _lessons(job, network, scale, device),
         teacher,
         cut,
     )
@@ -367,9 +360,7 @@ def run(
         path=checkpoint_path(weights),
         config=config,
         command=command,
-        interval_s=running.interval_s,
-        group=running.group,
-        logs=running.watch.logs,
+        running=running,
     )
     outcome = loop.run(task, batches, plan, reporter, device)
 
@@ -437,24 +428,33 @@ def learned(
     return probing.learn(prober, features, job.space, job.model, scale, job.recipe, rng, reporter)
 
 
-def _teacher(
+def teacher_of(
     job: Job,
+    group: ranks.Group,
     network: Generator,
     frozen: Supernet,
     apart: npt.NDArray[np.int64],
     scale: Scale,
     reporter: Reporter,
 ) -> probing.Teacher:
-    """What a generator that probes teach learns from."""
-    found = learned(job, network.option_features(), frozen, apart, scale, reporter)
-    reporter.event(Note(f"a sum over decisions explains {found.explained:.0%} of the probes' loss"))
-    return probing.Teacher(found, job.recipe.entropy, next(frozen.parameters()).device)
+    """What a generator that probes teach learns from; process 0 looks, and tells the others."""
+
+    def told() -> str:
+        found = learned(job, network.option_features(), frozen, apart, scale, reporter)
+        explained = f"{found.explained:.0%}"
+        reporter.event(Note(f"a sum over decisions explains {explained} of the probes' loss"))
+        return json.dumps([found.level, *(own.tolist() for own in found.losses)])
+
+    level, *losses = json.loads(group.told(told))
+    device = next(frozen.parameters()).device
+    worth = [np.array(own) for own in losses]
+    return probing.Teacher(worth, level, job.recipe.entropy, device)
 
 
-def _lessons(job: Job, network: Generator, scale: Scale, device: torch.device) -> ManyTables | None:
-    """Every table and the random devices, for a generator that reads them; else None."""
+def _lessons(job: Job, network: Generator, scale: Scale, device: torch.device) -> Lessons:
+    """The one table; or every table and the random devices, for a generator that reads them."""
     if not isinstance(network, TableReader):
-        return None
+        return OneTable(network.expected_latency(job.model).to(device), scale)
     measured = [job.model, *(one.model for one in job.more)]
     scales = [scale, *(scale_of(model, job.space) for model in measured[1:])]
     devices, theirs = perturbed.draw(job.space, measured, job.recipe.perturbed, job.seed)

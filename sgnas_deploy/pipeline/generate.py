@@ -432,13 +432,14 @@ def with_accuracy(
     try:
         from sgnas_deploy.generator import judging
 
-        with stage(reporter, "evaluating in the supernet", len(described), "networks") as progress:
-            judge = judging.Judge(weights, task.space)
-            found = []
-            for one in described:
-                accuracy = judge.accuracy(one.options)
-                progress.advance(note=f"{one.name}: {accuracy:.1%}")
-                found.append(one.model_copy(update={"supernet_accuracy": accuracy}))
+        judge = judging.Judge(weights, task.space)
+        title = f"evaluating {len(described)} networks in the supernet"
+        with stage(reporter, title, judge.images, "images") as progress:
+            accuracies = judge.accuracies([one.options for one in described], progress.advance)
     except (BadInput, EnvironmentProblem) as error:
         return described, f"accuracy in the supernet is not known: {error.message}"
+    found = [
+        one.model_copy(update={"supernet_accuracy": accuracy})
+        for one, accuracy in zip(described, accuracies, strict=True)
+    ]
     return tuple(found), None

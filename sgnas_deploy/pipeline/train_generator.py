@@ -88,7 +88,7 @@ class TrainGeneratorResult(files.FrozenModel):
         perturbed: random devices that it was trained on too.
         epochs: trained in all.
         resumed_at: the epoch an interrupted training went on at, 0 for a fresh one.
-        loss: cross-entropy of the last epoch.
+        loss: cross-entropy of the last epoch; where probes teach, what they let expect.
         budget_error: mean relative distance of expected latency to its target, last epoch.
         seconds: how long it took.
     """

@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sgnas_deploy.supernet import fused
 
@@ -23,21 +22,14 @@ COLUMNS: Final = 3
 """The widest kernel that has a fast weight gradient, whatever its height."""
 
 
-def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    """A depthwise convolution that keeps the size but for the stride.
+def trainable(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """A depthwise convolution that keeps the size but for the stride, with fast gradients.
 
     Args:
-        x: (B, C, H, W).
+        x: (B, C, H, W); its precision is computed in.
         weight: (C, 1, k, k), k odd.
-        bias: (C,) or None.
         stride: in both directions.
     """
-    padding = weight.shape[-1] // 2
-    return functional.conv2d(x, weight, bias, stride, padding, groups=len(weight))
-
-
-def trainable(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """The same without bias, computed in the precision of `x`, with fast gradients."""
     found = _Trainable.apply(x, weight, stride)
     return cast(Tensor, found)
 
@@ -51,35 +43,17 @@ def gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> tuple[Ten
         weight: (C, 1, k, k).
         stride: of the convolution.
     """
-    kernel = weight.shape[-1]
     grad = grad.contiguous(memory_format=layout(x))
+    kernel = weight.shape[-1]
+    padding = kernel // 2
+    if x.is_cuda:
+        return _backward(grad, x, weight, stride, padding, (True, True))
     # Strided, PyTorch's input gradient is the faster one in fp32, and many times slower in bf16.
-    ours = not x.is_cuda
-    theirs = (not ours or (stride > 1 and x.dtype != torch.bfloat16), not ours, False)
-    of_input, of_weight, _ = (
-        (None, None, None)
-        if not any(theirs)
-        else (
-            torch.ops.aten.convolution_backward(
-                grad,
-                x,
-                weight,
-                None,
-                [stride, stride],
-                [kernel // 2, kernel // 2],
-                [1, 1],
-                False,
-                [0, 0],
-                len(weight),
-                theirs,
-            )
-        )
-    )
-    if of_input is None:
+    if stride > 1 and x.dtype != torch.bfloat16:
+        of_input, _ = _backward(grad, x, weight, stride, padding, (True, False))
+    else:
         of_input = input_gradient(grad, weight, stride, x.shape[2:])
-    if of_weight is None:
-        of_weight = weight_gradient(grad, x, kernel, stride)
-    return of_input, of_weight
+    return of_input, weight_gradient(grad, x, kernel, stride)
 
 
 def input_gradient(
@@ -99,7 +73,9 @@ def input_gradient(
         spread[:, :, ::stride, ::stride] = grad
         grad = spread
     turned = weight.flip(2, 3)
-    return depthwise(grad, turned, None, 1) if to is None else fused.conv_added(to, grad, turned)
+    if to is None:
+        return fused.conv(grad, turned, None, 1, None)
+    return fused.conv_added(to, grad, turned)
 
 
 def weight_gradient(grad: Tensor, x: Tensor, kernel: int, stride: int) -> Tensor:
@@ -144,20 +120,29 @@ def _window(x: Tensor, first: tuple[int, int], size: tuple[int, int]) -> Tensor:
 def _block_gradient(
     grad: Tensor, x: Tensor, size: tuple[int, int], stride: int, padding: int
 ) -> Tensor:
-    _, found, _ = torch.ops.aten.convolution_backward(
+    shape = x.new_empty((x.shape[1], 1, *size))
+    _, found = _backward(grad, x, shape, stride, padding, (False, True))
+    return found
+
+
+def _backward(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, wanted: tuple[bool, bool]
+) -> tuple[Tensor, Tensor]:
+    """PyTorch's own gradients of input and weight; what is not wanted is None."""
+    of_input, of_weight, _ = torch.ops.aten.convolution_backward(
         grad,
         x,
-        x.new_empty((x.shape[1], 1, *size)),
+        weight,
         None,
         [stride, stride],
         [padding, padding],
         [1, 1],
         False,
         [0, 0],
-        x.shape[1],
-        [False, True, False],
+        len(weight),
+        [*wanted, False],
     )
-    return cast(Tensor, found)
+    return of_input, of_weight
 
 
 class _Trainable(torch.autograd.Function):
@@ -166,7 +151,7 @@ class _Trainable(torch.autograd.Function):
         own = weight.to(x.dtype)
         ctx.save_for_backward(x, own)
         ctx.stride, ctx.precision = stride, weight.dtype
-        return depthwise(x, own, None, stride)
+        return fused.conv(x, own, None, stride, None)
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:

@@ -209,26 +209,6 @@ def unpack_optimizer(
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
 
-def random_states() -> dict[str, Tensor]:
-    """Torch's random states, of the CPU and of every GPU, as tensors.
-
-    Only for what draws from a stream that runs on; the loop here seeds every step by its position.
-    """
-    found = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        found |= {f"cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    return found
-
-
-def restore_random_states(states: Mapping[str, Tensor]) -> None:
-    """Restore what `random_states` took."""
-    torch.set_rng_state(states["cpu"])
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            if f"cuda.{i}" in states:
-                torch.cuda.set_rng_state(states[f"cuda.{i}"], i)
-
-
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under names that begin with `prefix.`."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}

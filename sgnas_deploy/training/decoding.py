@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from sgnas_deploy.errors import EnvironmentProblem, SgnasError
+from sgnas_deploy.training import ranks
 
 MOST_WORKERS: Final = 8
 """Worker processes where nobody says how many; each may hold two batches in shared memory."""
@@ -44,8 +45,7 @@ def usual_workers() -> int:
     Processes that `torchrun` has started on one machine share its cores.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min((cores or 1) // beside, MOST_WORKERS))
+    return max(1, min((cores or 1) // ranks.here().local_world, MOST_WORKERS))
 
 
 @final

@@ -110,16 +110,6 @@ class _Prepared:
         return torch.from_numpy(np.array(pixels)), label
 
 
-def held_out(
-    images: Images,
-    preprocessing: Preprocessing,
-    limit: int | None = None,
-    workers: int | None = None,
-) -> HeldOut:
-    """Images for several evaluations."""
-    return HeldOut(images, preprocessing, limit, workers)
-
-
 def accuracies(
     forwards: Sequence[Callable[[Tensor], Tensor]],
     images: HeldOut,

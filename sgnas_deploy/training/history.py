@@ -9,20 +9,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, final, runtime_checkable
+from typing import Any, Final, final
 
 from sgnas_deploy import files
 from sgnas_deploy.errors import BadInput
 
 LINES_AN_EPOCH: Final = 4
-
-
-@runtime_checkable
-class Telling(Protocol):
-    """A task that has more to tell than its loss."""
-
-    def readings(self) -> dict[str, float]:
-        """Figures of the last step by name, such as `learning_rate`."""
 
 
 @final
@@ -43,13 +35,12 @@ class History:
         self._lines: list[dict[str, float]] = list(state.get("lines", []))
         self._losses: list[float] = list(state.get("losses", []))
 
-    def step(self, epoch: int, step: int, loss: float, task: object) -> None:
-        """Take the loss of a step, the `step`-th (from 0) of an epoch."""
+    def step(self, epoch: int, step: int, loss: float, readings: Mapping[str, float]) -> None:
+        """Take loss and readings of a step, the `step`-th (from 0) of an epoch."""
         self._losses.append(loss)
         last = step + 1 == self._steps
         if (step + 1) % self._every and not last:
             return
-        readings = task.readings() if isinstance(task, Telling) else {}
         self._lines.append(
             {
                 "epoch": round(epoch + (step + 1) / self._steps, 4),

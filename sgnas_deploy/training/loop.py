@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 import torch
 from torch import Tensor
@@ -45,6 +45,9 @@ class Running:
     watch: watching.Watch = watching.SILENT
 
 
+AS_USUAL: Final = Running()
+
+
 class Task(Protocol):
     """What is trained."""
 
@@ -73,9 +76,7 @@ class Plan:
         path: the checkpoint.
         config: all that decides the trajectory; a checkpoint of another one is refused.
         command: for the cure of a refusal.
-        interval_s: seconds between checkpoints.
-        group: the processes that train together.
-        logs: formats of what is written beside the history.
+        running: how it is run.
         evaluation: accuracy while it runs; None for none.
     """
 
@@ -85,9 +86,7 @@ class Plan:
     path: Path
     config: Mapping[str, Any]
     command: str
-    interval_s: float = CHECKPOINT_S
-    group: Group = ALONE
-    logs: tuple[str, ...] = ()
+    running: Running = AS_USUAL
     evaluation: watching.Evaluation | None = None
 
 
@@ -114,8 +113,9 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
         BadInput: the checkpoint is damaged or of another configuration, or the loss is no number.
         EnvironmentProblem: a checkpoint cannot be written, or another process has ended.
     """
-    writes = plan.group.rank.number == 0
-    saved = checkpoint.load_in_all(plan.group, plan.path, plan.config, plan.command)
+    group = plan.running.group
+    writes = group.rank.number == 0
+    saved = checkpoint.load_in_all(group, plan.path, plan.config, plan.command)
     epoch, start, total = 0, 0, 0.0
     loss = 0.0
     if saved is not None:
@@ -129,7 +129,7 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
         feed.batch,
         epoch * feed.steps + start,
         saved.state.get("history") if saved is not None else None,
-        plan.logs if writes else (),
+        plan.running.watch.logs if writes else (),
         plan.evaluation if writes else None,
     )
 
@@ -166,7 +166,7 @@ def run(task: Task, feed: Feed, plan: Plan, reporter: Reporter, device: torch.de
                 total += value
                 readings = told.step(epoch, step, value, task)
                 last = step + 1 == feed.steps
-                if not last and time.monotonic() - kept > plan.interval_s:
+                if not last and time.monotonic() - kept > plan.running.interval_s:
                     kept = keep(step + 1)
                 mean = total / (step + 1)
                 stage.advance(1 / feed.steps, f"loss {mean:.3f}", {"loss": mean, **readings})

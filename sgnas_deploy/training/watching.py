@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, Protocol, TypeAlias, final, runtime_checkable
 
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.training import logs
-from sgnas_deploy.training.history import History, Telling, path_of
+from sgnas_deploy.training.history import History, path_of
 
 Readings: TypeAlias = "dict[str, float]"
 
@@ -29,6 +29,14 @@ LONG: Final = 50
 `cifar` and `imagenet` less than a hundredth of the passes)."""
 
 _PACE_STEPS: Final = 50
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A task that has more to tell than its loss."""
+
+    def readings(self) -> dict[str, float]:
+        """Figures of the last step by name, such as `learning_rate`."""
 
 
 @final
@@ -120,9 +128,9 @@ class Watcher:
     def step(self, epoch: int, step: int, loss: float, task: object) -> Readings:
         """Take the loss of a step, the `step`-th (from 0) of an epoch; returns all readings."""
         self._pace.append(self._now_s())
-        self._history.step(epoch, step, loss, task)
-        self._since.append(loss)
         told = dict(task.readings()) if isinstance(task, Telling) else {}
+        self._history.step(epoch, step, loss, told)
+        self._since.append(loss)
         found = {**({"images_per_s": self._images_per_s()} if self._batch else {}), **told}
         last = step + 1 == self._steps
         if last or (step + 1) % self._every == 0:

@@ -10,6 +10,7 @@ from sgnas_deploy import generator, spaces, supernet
 from sgnas_deploy.generator import priors
 from sgnas_deploy.generator.base import Generator, gumbel_softmax
 from sgnas_deploy.generator.expected import CHOICES
+from sgnas_deploy.generator.lessons import OneTable
 from sgnas_deploy.generator.mixed import MixedGenerator, one_hot
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import option_macs, scale_of
@@ -235,7 +236,7 @@ def test_few_images_at_a_time_give_the_gradients_of_all(precision: Literal["fp32
         frozen.soft_together = together
         recipe = Recipe(budgets=2, precision=precision)
         expected = network.expected_latency(latency)
-        task = GeneratorTask(network, frozen, expected, scale, recipe, seed=0, steps=5)
+        task = GeneratorTask(network, frozen, OneTable(expected, scale), recipe, seed=0, steps=5)
         before = {name: p.detach().clone() for name, p in network.named_parameters()}
         torch.manual_seed(1)
         loss = task.step(0, images, labels)

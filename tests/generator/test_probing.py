@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import scale_of
 from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.spaces.mixed import MixedSpace
+from sgnas_deploy.training.ranks import Rank
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.reporters import Interrupts
 from tests.generator import trained
@@ -70,17 +72,17 @@ def test_equal_losses_are_worth_nothing() -> None:
 
 
 def known(own: list[npt.NDArray[np.float64]]) -> Worth:
-    return Worth(tuple(own), 1.0, np.zeros((0, 0)))
+    return Worth(tuple(own), 0.0, 1.0, np.zeros((0, 0)))
 
 
 def test_the_expected_worth_is_exact() -> None:
     network = generator.build(SPACE, Recipe())
     own = truth()
-    teacher = Teacher(known(own), 0.0, torch.device("cpu"))
+    teacher = Teacher(own, 0.7, 0.0, torch.device("cpu"))
     options = (3, 40, 82, 0, 17, 65)
     sure = network.scores(one_hot(SPACE, options)[None])
     value = sum(own[d][o] for d, o in enumerate(options))
-    assert float(teacher.expected(sure)) == pytest.approx(value)
+    assert float(teacher.expected(sure)) == pytest.approx(np.exp(0.7 + value))
     assert float(teacher.loss(sure)) == pytest.approx(value / teacher.unit)
     # One sub-block between two kernels: the mean of both networks.
     half = one_hot(SPACE, options)[None].clone()
@@ -88,7 +90,7 @@ def test_the_expected_worth_is_exact() -> None:
     half[0, 0, 0] = 0.5 * kernels + 0.5 * kernels.roll(1)
     probability = network.scores(half)[0].exp()[0]
     mean = float((probability * torch.from_numpy(own[0])).sum()) + value - own[0][options[0]]
-    assert float(teacher.expected(network.scores(half))) == pytest.approx(mean)
+    assert float(teacher.expected(network.scores(half))) == pytest.approx(np.exp(0.7 + mean))
     assert int((probability > 1e-9).sum()) == 2
 
 
@@ -96,15 +98,16 @@ def test_worth_is_counted_in_its_own_spread() -> None:
     network = generator.build(SPACE, Recipe())
     scores = network.scores(torch.full((2, len(SPACE.layers), 6, 4), 0.25))
     cpu = torch.device("cpu")
-    one = Teacher(known(truth()), 0.3, cpu)
-    ten = Teacher(known([10 * own for own in truth()]), 0.3, cpu)
+    one = Teacher(truth(), 0.7, 0.3, cpu)
+    ten = Teacher([10 * own for own in truth()], 0.7, 0.3, cpu)
     assert torch.allclose(one.loss(scores), ten.loss(scores))
-    assert torch.allclose(10 * one.expected(scores), ten.expected(scores))
+    logarithms = [own.expected(scores).log() - 0.7 for own in (one, ten)]
+    assert torch.allclose(10 * logarithms[0], logarithms[1], atol=1e-5)
 
 
 def test_entropy_makes_scores_say_how_much_options_are_worth() -> None:
     # The best free probabilities are proportional to exp(-worth / reward).
-    teacher = Teacher(known(truth()), 0.5, torch.device("cpu"))
+    teacher = Teacher(truth(), 0.7, 0.5, torch.device("cpu"))
     spread = np.mean([own.std() for own in truth()])
     reward = 0.5 * spread
     best = [torch.from_numpy(-own / reward).log_softmax(0)[None] for own in truth()]
@@ -219,6 +222,54 @@ def test_a_generator_learns_from_probes_and_goes_on(ready: Workspace, tmp_path: 
     assert weights.read_bytes() == other.read_bytes()
     assert found.recipe.taught_by == "probes"
     assert isinstance(generator.load(other, SPACE, found), MixedGenerator)
+
+
+class Second:
+    """Process 1 of two, and what process 0 has told it."""
+
+    rank = Rank(1, 2, 1, 2)
+
+    def __init__(self, heard: str) -> None:
+        self.heard = heard
+
+    def told(self, make: Callable[[], str]) -> str:
+        del make
+        return self.heard
+
+
+class First:
+    """Process 0 of two."""
+
+    rank = Rank(0, 2, 0, 2)
+    heard = ""
+
+    def told(self, make: Callable[[], str]) -> str:
+        self.heard = make()
+        return self.heard
+
+
+def test_only_process_0_looks_and_the_others_learn_the_same(ready: Workspace) -> None:
+    asked = job(ready, RECIPE)
+    frozen, _ = supernet.load(asked.supernet, SPACE)
+    network = generator.build(SPACE, RECIPE)
+    scale = scale_of(asked.model, SPACE)
+    first = First()
+    scores = network.scores(torch.full((1, len(SPACE.layers), 6, 4), 0.25))
+    found = []
+    for number, images in enumerate((40, 0)):
+        own = Second(first.heard) if number else first
+        apart = np.arange(images)
+        teacher = train.teacher_of(
+            asked,
+            own,  # type: ignore[arg-type]
+            network,
+            frozen,
+            apart,
+            scale,
+            NullReporter(),
+        )
+        found.append(float(teacher.expected(scores)))
+    assert found[0] == found[1] != 0
 
 
 def test_too_few_images_apart_are_named(ready: Workspace, tmp_path: Path) -> None:

@@ -10,11 +10,6 @@ from sgnas_deploy.errors import BadInput
 from sgnas_deploy.training.history import LINES_AN_EPOCH, History, path_of, read
 
 
-class Task:
-    def readings(self) -> dict[str, float]:
-        return {"learning_rate": 0.5}
-
-
 @pytest.mark.parametrize("steps", [1, 3, 4, 10, 41])
 @pytest.mark.parametrize("stop", [None, 0, 5])
 def test_a_stop_changes_nothing(tmp_path: Path, steps: int, stop: int | None) -> None:
@@ -23,7 +18,7 @@ def test_a_stop_changes_nothing(tmp_path: Path, steps: int, stop: int | None) ->
     for number, loss in enumerate(losses):
         if number == stop:
             history = History(tmp_path / "a.history.jsonl", steps, history.state())
-        history.step(*divmod(number, steps), loss, Task())
+        history.step(*divmod(number, steps), loss, {"learning_rate": 0.5})
     history.write()
     lines = read(tmp_path / "a.history.jsonl")
     assert 3 * min(steps, LINES_AN_EPOCH) <= len(lines) <= 3 * (2 * LINES_AN_EPOCH)
@@ -35,7 +30,7 @@ def test_a_stop_changes_nothing(tmp_path: Path, steps: int, stop: int | None) ->
 
 def test_a_task_without_readings(tmp_path: Path) -> None:
     history = History(tmp_path / "a", 1)
-    history.step(0, 0, 2.0, object())
+    history.step(0, 0, 2.0, {})
     history.write()
     assert read(tmp_path / "a") == [{"epoch": 1, "loss": 2}]
 

@@ -24,6 +24,7 @@ from sgnas_deploy.data import ArrayImages, DataSet, Preprocessing
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter, Reporter
 from sgnas_deploy.generator import priors
+from sgnas_deploy.generator.lessons import OneTable
 from sgnas_deploy.generator.mixed import MixedGenerator
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import scale_of
@@ -31,7 +32,7 @@ from sgnas_deploy.generator.train import GeneratorTask
 from sgnas_deploy.networks.deployed import DeployedNetwork
 from sgnas_deploy.supernet.base import Supernet
 from sgnas_deploy.training import checkpoint, feed, loop, parts, process, ranks
-from sgnas_deploy.training.loop import Task
+from sgnas_deploy.training.loop import Running, Task
 from sgnas_deploy.training.ranks import Group
 from sgnas_deploy.training.recipes import RetrainRecipe, SupernetRecipe
 from sgnas_deploy.training.retraining import RetrainTask
@@ -121,9 +122,9 @@ def generator_task(found: feed.Feed, group: Group) -> Task:
     process.seed_all("generator", SEED)
     network = MixedGenerator(space, recipe)  # type: ignore[arg-type]
     network.set_priors(*priors.draw(space, latency, scale, recipe.priors, SEED))
-    expected = network.expected_latency(latency)
+    lessons = OneTable(network.expected_latency(latency), scale)
     cut = parts.of_feed(COUNT, found, group)
-    return GeneratorTask(network, frozen(), expected, scale, recipe, SEED, found.steps, cut=cut)
+    return GeneratorTask(network, frozen(), lessons, recipe, SEED, found.steps, cut=cut)
 
 
 TASKS: dict[str, tuple[Callable[[feed.Feed, Group], Task], int]] = {
@@ -144,7 +145,7 @@ def train(
     task = Watched(made(found, group))
     config = {"name": name, "accumulate": COUNT}
     path = folder / f"{name}.checkpoint"
-    plan = loop.Plan(name, EPOCHS, SEED, path, config, "sgnas x", interval_s=-1.0, group=group)
+    plan = loop.Plan(name, EPOCHS, SEED, path, config, "sgnas x", Running(group, -1.0))
     loop.run(task, found, plan, reporter or NullReporter(), torch.device("cpu"))
     return task.losses, task.save()[0]
 

@@ -126,15 +126,6 @@ def test_an_optimiser_goes_on_alike(tmp_path: Path, kind: str) -> None:
         assert torch.equal(other.state_dict()[name], tensor)
 
 
-def test_random_states_come_back(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "x", CONFIG, checkpoint.random_states(), {})
-    expected = torch.rand(5)
-    found = checkpoint.load(tmp_path / "x", CONFIG, "sgnas x")
-    assert found is not None
-    checkpoint.restore_random_states(found.tensors)
-    assert torch.equal(torch.rand(5), expected)
-
-
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="another network"):
         checkpoint.load_into(nn.Linear(2, 3), {"weight": torch.ones(1)}, tmp_path, "sgnas x")

@@ -150,7 +150,8 @@ def test_reading_draws_nothing_from_the_global_state(photos: DataSet) -> None:
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(12)), raising=False)
     assert decoding.usual_workers() == 8
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    for name, value in {"WORLD_SIZE": "64", "RANK": "3", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
     assert decoding.usual_workers() == 3
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "64")
     assert decoding.usual_workers() == 1

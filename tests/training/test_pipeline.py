@@ -17,6 +17,7 @@ from sgnas_deploy.errors import BadInput
 from sgnas_deploy.pipeline.retrain import Retrained, RetrainRequest, retrain
 from sgnas_deploy.pipeline.train_supernet import TrainSupernetRequest, train_supernet
 from sgnas_deploy.training import checkpoint, loop, recipes
+from sgnas_deploy.training.loop import Running
 from sgnas_deploy.workspace import Workspace
 
 SPACE = "tiny+r16+c2"
@@ -52,11 +53,11 @@ def images(tmp_path: Path) -> str:
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints at every step."""
-    monkeypatch.setattr(loop.Plan, "interval_s", -1.0)
     plan = loop.Plan
 
     def eager(**values: object) -> loop.Plan:
-        return dataclasses.replace(plan(**values), interval_s=-1.0)  # type: ignore[arg-type]
+        found = plan(**values)  # type: ignore[arg-type]
+        return dataclasses.replace(found, running=Running(interval_s=-1.0))
 
     for module in ("supernet_job", "retrain_job"):
         found = importlib.import_module(f"sgnas_deploy.training.jobs.{module}")

@@ -90,6 +90,9 @@ RETRAININGS = {
 }
 
 
+PROBES = Recipe(taught_by="probes")
+
+
 def written(tmp_path: Path, text: str) -> str:
     path = tmp_path / "own.toml"
     path.write_text(text)
@@ -122,8 +125,9 @@ def test_large_photographs_get_more() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SUPERNETS))
-def test_generators_are_trained_as_before_there_were_files(name: str) -> None:
-    assert recipes.generator(spaces.load(name)) == Recipe()
+def test_probes_teach_the_generators_of_mixed_spaces(name: str) -> None:
+    expected = Recipe() if name == "nasbench201" else PROBES
+    assert recipes.generator(spaces.load(name)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(SUPERNETS))
@@ -169,7 +173,9 @@ def test_a_file_says_what_differs(tmp_path: Path) -> None:
     assert recipes.retraining(space, small(), own) == dataclasses.replace(
         RETRAININGS["tiny"], ema=None, distill=0.5, inherit=True
     )
-    expected = Recipe(priors=1, expected_under="gates", betas=(0.9, 0.99))
+    expected = PROBES.model_copy(
+        update={"priors": 1, "expected_under": "gates", "betas": (0.9, 0.99)}
+    )
     assert recipes.generator(space, own) == expected
 
 

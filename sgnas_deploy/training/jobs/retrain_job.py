@@ -129,9 +129,7 @@ def run(
         path=checkpoint_path(weights),
         config=config,
         command=f"sgnas retrain {job.architecture.name}",
-        interval_s=running.interval_s,
-        group=running.group,
-        logs=running.watch.logs,
+        running=running,
         evaluation=_watched(job, task, running.watch, device),
     )
     outcome = loop.run(task, batches, plan, reporter, device)
@@ -175,7 +173,7 @@ def _watched(job: Job, task: RetrainTask, watch: Watch, device: torch.device) ->
     every = watch.period(job.recipe.epochs)
     if not every:
         return None
-    images = evaluation.held_out(
+    images = evaluation.HeldOut(
         job.data.val, job.data.preprocessing, evaluation.WATCHED, watch.workers
     )
     return Evaluation(every, lambda: evaluation.network_accuracy(task.result, images, device))
@@ -190,7 +188,7 @@ def _write(
     device: torch.device,
 ) -> ModelFile:
     preprocessing = job.data.preprocessing
-    images = evaluation.held_out(job.data.val, preprocessing, workers=workers)
+    images = evaluation.HeldOut(job.data.val, preprocessing, workers=workers)
     accuracy = evaluation.network_accuracy(network, images, device)
     checkpoint.write_tensors(weights, network.state_dict())
     description = ModelFile(

@@ -113,9 +113,7 @@ def run(
         path=checkpoint_path(weights),
         config=config,
         command=command,
-        interval_s=running.interval_s,
-        group=running.group,
-        logs=running.watch.logs,
+        running=running,
         evaluation=_watched(job, network, running.watch, device),
     )
     outcome = loop.run(task, batches, plan, reporter, device)
@@ -133,7 +131,7 @@ def _watched(job: Job, network: Supernet, watch: Watch, device: torch.device) ->
     every = watch.period(job.recipe.epochs)
     if not every:
         return None
-    images = evaluation.held_out(
+    images = evaluation.HeldOut(
         job.data.val, job.data.preprocessing, evaluation.WATCHED, watch.workers
     )
     choices = _choices(job, network, WATCHED)
@@ -158,7 +156,7 @@ def _write(
     device: torch.device,
 ) -> SupernetFile:
     """Evaluate the trained supernet, and write weights and description."""
-    images = evaluation.held_out(job.data.val, job.data.preprocessing, workers=workers)
+    images = evaluation.HeldOut(job.data.val, job.data.preprocessing, workers=workers)
     choices = _choices(job, network, EVALUATED)
     with events.stage(reporter, "evaluating the supernet", len(images), "images") as stage:
         accuracies = evaluation.choice_accuracies(network, choices, images, device, stage.advance)
