@@ -38,6 +38,8 @@ def environment(number: int, meeting: Path) -> dict[str, str]:
         "SGNAS_RENDEZVOUS": f"file://{meeting}",
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
+        # Where a process aborts, the stacks of its threads stand in what it said.
+        "PYTHONFAULTHANDLER": "1",
     }
 
 
