@@ -32,7 +32,8 @@ def own(tmp_path: Path, text: str) -> str:
 def test_logs_tell_latency_against_its_target(ready: Workspace, tmp_path: Path) -> None:
     recipe = own(
         tmp_path,
-        '[generator]\ntaught_by = "mixture"\nbudgets = 2\nbatch = 10\ntemperature = 2.0\npriors = 1\n',
+        '[generator]\ntaught_by = "mixture"\nbudgets = 2\nbatch = 10\n'
+        "temperature = 2.0\npriors = 1\n",
     )
     listener = Listener()
     made = train_generator(
