@@ -48,7 +48,7 @@ class Recipe(files.FrozenModel):
         priors: size of the prior pool. The published training uses 1.
         taught_by: what the cross-entropy is of: mixtures of sub-networks, as published, or what
             `probing` learned from networks that were looked at once (`probes`).
-        probes: random networks that are looked at; only with `probes`.
+        probes: networks that are looked at; only with `probes`.
         probe_images: images that each of them sees.
         probe_rounds: parts that they come in; those of the first are random, each later one asks
             where the ones before have left a doubt.

@@ -49,7 +49,7 @@ from sgnas_deploy.training import (
     ranks,
     recipes,
 )
-from sgnas_deploy.training.loop import Running
+from sgnas_deploy.training.loop import AS_USUAL, Running
 from sgnas_deploy.training.parts import Parts
 from sgnas_deploy.training.precision import Arithmetic
 from sgnas_deploy.training.requirements import checkpoint_path
@@ -298,7 +298,7 @@ def run(
     config: Mapping[str, Any],
     command: str,
     reporter: Reporter,
-    running: Running | None = None,
+    running: Running = AS_USUAL,
 ) -> tuple[loop.Outcome, GeneratorFile]:
     """Train to the end, and write weights and description.
 
@@ -308,13 +308,12 @@ def run(
         config: all that decides the trajectory.
         command: for the cure, where a checkpoint is refused.
         reporter: listens.
-        running: how; None for one process.
+        running: how.
 
     Raises:
         BadInput: a checkpoint of other settings, or parts of a batch that are too small.
         EnvironmentProblem: nothing can be written, or the device cannot do the precision.
     """
-    running = running or Running()
     rank = running.group.rank
     device = process.prepare()
     precision.require(job.recipe.precision, device)

@@ -165,8 +165,8 @@ def joined(rank: Rank, place: str) -> Iterator[Processes]:
             "see to MASTER_ADDR and MASTER_PORT, or start all with torchrun",
         ) from error
     group = Processes(rank, store, device)
-    # NCCL would wait for processes that have failed. Gloo's threads must end with the group: a
-    # process that leaves while they run may abort instead of saying what has happened.
+    # NCCL would wait for processes that have failed. Gloo's threads end with the group, also where
+    # this process leaves because of an error.
     ends = device.type != "cuda"
     try:
         yield group

@@ -28,7 +28,7 @@ from sgnas_deploy.training import (
     ranks,
     recipes,
 )
-from sgnas_deploy.training.loop import Running
+from sgnas_deploy.training.loop import AS_USUAL, Running
 from sgnas_deploy.training.recipes import RetrainRecipe, Settings
 from sgnas_deploy.training.requirements import checkpoint_path, kept
 from sgnas_deploy.training.retraining import RetrainTask
@@ -63,7 +63,7 @@ def weights_path(folder: Path, name: str) -> Path:
 
 
 def run(
-    job: Job, folder: Path, fresh: bool, reporter: Reporter, running: Running | None = None
+    job: Job, folder: Path, fresh: bool, reporter: Reporter, running: Running = AS_USUAL
 ) -> tuple[int, ModelFile]:
     """Train to the end, evaluate, and write weights and description.
 
@@ -72,7 +72,7 @@ def run(
         folder: of the models.
         fresh: train anew, whatever there is.
         reporter: listens.
-        running: how; None for one process.
+        running: how.
 
     Returns:
         The epoch it went on at (all epochs where it was finished already), and the description.
@@ -82,7 +82,6 @@ def run(
         EnvironmentProblem: nothing can be written, the device cannot do the precision, or there is
             no compiler.
     """
-    running = running or Running()
     rank = running.group.rank
     weights = weights_path(folder, job.architecture.name)
     teacher, settings = _supernet(job)

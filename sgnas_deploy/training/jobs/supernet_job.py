@@ -27,7 +27,7 @@ from sgnas_deploy.training import (
     ranks,
     recipes,
 )
-from sgnas_deploy.training.loop import Running
+from sgnas_deploy.training.loop import AS_USUAL, Running
 from sgnas_deploy.training.recipes import SupernetRecipe
 from sgnas_deploy.training.requirements import checkpoint_path
 from sgnas_deploy.training.supernet import SupernetTask
@@ -71,7 +71,7 @@ def run(
     config: Mapping[str, Any],
     command: str,
     reporter: Reporter,
-    running: Running | None = None,
+    running: Running = AS_USUAL,
 ) -> tuple[loop.Outcome, SupernetFile]:
     """Train to the end, evaluate, and write weights and description.
 
@@ -81,13 +81,12 @@ def run(
         config: all that decides the trajectory.
         command: for the cure, where a checkpoint is refused.
         reporter: listens.
-        running: how; None for one process.
+        running: how.
 
     Raises:
         BadInput: a checkpoint of other settings, or parts of a batch that are too small.
         EnvironmentProblem: nothing can be written, or the device cannot do the precision.
     """
-    running = running or Running()
     rank = running.group.rank
     device = process.prepare()
     precision.require(job.recipe.precision, device)
