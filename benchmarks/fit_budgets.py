@@ -84,6 +84,7 @@ def fit(flags: argparse.Namespace) -> None:
         lut = flags.lut
     profiled = time.time()
     words = ["--count", str(flags.budgets), "--scores", "macs", "--lut", lut]
+    words += ["--max-seconds", str(flags.max_seconds)]
     if flags.margin is not None:
         words += ["--margin", str(flags.margin)]
     result = sgnas("fit", *words, "--workdir", str(workdir))
@@ -337,7 +338,7 @@ def main() -> None:
     parser.add_argument("--lut", help="a table to begin with; default: measure one now")
     parser.add_argument("--quality", default="normal")
     parser.add_argument("--margin", type=float, help="share to keep free; default: fit's own")
-    parser.add_argument("--max-seconds", type=float, default=60.0, help="of each validate")
+    parser.add_argument("--max-seconds", type=float, default=60.0, help="of each verdict")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured")
     parser.add_argument("--no-wait", action="store_true", help="refuse instead of waiting")
     parser.add_argument("--fake", type=int, metavar="N", help="simulated sittings of each kind")

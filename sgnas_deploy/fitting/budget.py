@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 from sgnas_deploy.fitting.levels import Launch, Options
 from sgnas_deploy.verdict import Verdict
+
+SLACK: Final = 0.002
+"""A network that little above its target still meets it."""
 
 
 @final
@@ -31,6 +34,7 @@ class Budget:
     """
 
     budget_s: float
+    lowest: bool = False
     tried: dict[Options, None] = field(default_factory=dict)
     refused: set[Options] = field(default_factory=set)
     ceiling: float = math.inf
@@ -54,3 +58,10 @@ class Budget:
         if self.kept is None and not self.reason:
             self.verdict = "FAIL"
             self.reason = "every network that was measured takes longer"
+
+
+def rounded_up_s(value_s: float) -> float:
+    """The next latency of four digits, as a person would ask for it, that is not smaller."""
+    ms = value_s * 1e3
+    unit = 10.0 ** (math.floor(math.log10(ms)) - 3)
+    return math.ceil(ms / unit - 1e-9) * unit / 1e3

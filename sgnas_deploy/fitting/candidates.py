@@ -8,7 +8,7 @@ from typing import Final, final
 
 import numpy as np
 
-from sgnas_deploy.fitting.budget import Budget
+from sgnas_deploy.fitting.budget import SLACK, Budget
 from sgnas_deploy.fitting.levels import Floats, Options
 from sgnas_deploy.fitting.measured import Measured
 from sgnas_deploy.fitting.neighbours import best_neighbour
@@ -24,7 +24,6 @@ nearer the one with the highest score is taken."""
 SETTLED: Final = 0.007
 """The same, where its level is known to about as much: good enough not to search on."""
 
-SLACK: Final = 0.002
 ABOVE: Final = 0.006
 """Where nothing is near below the target, a network that little above it is taken."""
 

@@ -177,6 +177,9 @@ class Confirmation:
         assert budget.chosen is not None
         believed, ends = self._m.now.believed, self._m.ends
         level = believed[budget.chosen]
+        again = budget.chosen == ends[0] and attempt < ATTEMPTS and self._m.lift(budget)
+        if again and budget.verdict != "PASS":
+            return  # fresh launches will say whether it keeps the new one
         if budget.verdict == "PASS":
             fits = level <= self._limit(budget, before)
             more = budget.kept is None or level > believed[budget.kept]

@@ -53,7 +53,9 @@ _IMAGINED: Final = 40
 _STEPS: Final = 7
 _HIGHEST: Final = 0.05
 _PERIOD_S: Final = 20.0
-_MOST_LAUNCHES: Final = 120
+_MOST_LAUNCHES: Final = 480
+"""An imagined verdict looks at that many launches at most. The longer it may look, the less noise
+asks for; but stretches are taken of a few hundred launches and repeat themselves."""
 _ENOUGH: Final = 150
 """Launches that are taken of networks about as slow as the budget; of faster and slower ones only
 as many as lack."""

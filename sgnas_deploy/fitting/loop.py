@@ -14,8 +14,8 @@ from typing import Final, final
 import numpy as np
 
 from sgnas_deploy.events import Reporter
-from sgnas_deploy.fitting.budget import Budget
-from sgnas_deploy.fitting.candidates import NEAR, SLACK, Candidates
+from sgnas_deploy.fitting.budget import Budget, rounded_up_s
+from sgnas_deploy.fitting.candidates import NEAR, Candidates
 from sgnas_deploy.fitting.confirming import Confirmation
 from sgnas_deploy.fitting.levels import Options
 from sgnas_deploy.fitting.measured import Measured
@@ -44,7 +44,7 @@ class Loop:
         """
         q, m = self._q, self._m
         m.measure_range()
-        budgets = [Budget(b) for b in (q.budgets_s or self._spread_budgets())]
+        budgets = [Budget(b) for b in q.budgets_s] or self._spread_budgets()
         for budget in budgets:
             self._check_range(budget)
         for number in range(1, q.rounds + 1):
@@ -55,25 +55,23 @@ class Loop:
             m.turns(f"round {number}: measure candidates", (*new, *m.anchors), m.how_often())
             m.learn()
             m.keep_free([b.budget_s for b in budgets])
+            for budget in budgets:
+                m.lift(budget)
             m.tell(number, new)
             m.compare(new)
         Confirmation(q, m, self._candidates, self._reporter).run(budgets)
         return self._answers(budgets)
 
-    def _spread_budgets(self) -> tuple[float, ...]:
+    def _spread_budgets(self) -> list[Budget]:
         """`count` budgets from the fastest network to the largest, the head-room included."""
         m, count = self._m, self._q.count or 1
-        fastest, largest = m.ends
-        # So that the fastest network keeps the lowest budget when more is known of it.
-        sure = 1 + 2 * SLACK + 2 * m.now.error[fastest]
-        low_s = m.believed_s(fastest) * sure
-        low_s /= 1 - m.free(math.log(low_s))
-        high_s = m.believed_s(largest)
+        low_s, high_s = m.lowest_s(), m.believed_s(m.ends[1])
         high_s /= 1 - m.free(math.log(high_s))
         if count == 1:
-            return ((low_s + high_s) / 2,)
-        # Four digits, as a person would ask, rounded up so that the range's ends stay feasible.
-        return tuple(_rounded_up(value) for value in np.linspace(low_s, high_s, count).tolist())
+            return [Budget((low_s + high_s) / 2)]
+        # Rounded up so that the range's ends stay feasible.
+        values = [rounded_up_s(value) for value in np.linspace(low_s, high_s, count).tolist()]
+        return [Budget(value, lowest=i == 0) for i, value in enumerate(values)]
 
     def _check_range(self, budget: Budget) -> None:
         m, fastest = self._m, self._m.ends[0]
@@ -138,10 +136,3 @@ class Loop:
         if used >= (1 - free) * math.exp(-NEAR):
             return f"only {used:.1%} is used: {free:.1%} must stay free on a machine so noisy"
         return f"only {used:.1%} is used: no network between was found"
-
-
-def _rounded_up(value: float) -> float:
-    """The next number of four significant digits (of milliseconds) that is not smaller."""
-    ms = value * 1e3
-    unit = 10.0 ** (math.floor(math.log10(ms)) - 3)
-    return math.ceil(ms / unit - 1e-9) * unit / 1e3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sgnas_deploy.fitting import artefact
 from sgnas_deploy.pipeline.fit import FitRequest, FitResult, Fitted, fit
 from sgnas_deploy.pipeline.validate import ValidateRequest, VerdictReport, validate
 from sgnas_deploy.spaces import load
+from sgnas_deploy.tables.measuring import network_model
 from sgnas_deploy.verdict import sittings
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.device import Disturbance, FakeDevice
@@ -26,6 +28,7 @@ from tests.fit.conftest import device
 from tests.fit.wandering import WanderingDevice
 
 SPACE = load("tiny")
+LATER = 0.06
 
 
 def run(
@@ -189,6 +192,46 @@ def test_a_budget_below_the_range_is_a_clear_no(workspace: Workspace) -> None:
     assert "no network of tiny is that fast" in no.reason
     assert yes.verdict == "PASS"
     assert workspace.last("generate") == (yes.name,)
+
+
+@dataclass
+class _SlowerLater(WanderingDevice):
+    """The fastest network's first launches are lucky ones; all others take `LATER` more."""
+
+    fastest_s: float = 0.0
+    left: int = 4
+
+    def speed(self, model: bytes) -> float:
+        later = 0.0
+        if self.device.true_s(model) <= 1.001 * self.fastest_s:
+            self.left -= 1
+            later = LATER if self.left < 0 else 0.0
+        return super().speed(model) * math.exp(later)
+
+
+def lucky(workspace: Workspace) -> _SlowerLater:
+    costs = tables.predictor(tables.read(workspace.find_table(None))).option_costs
+    fastest = tuple(int(np.argmin(one)) for one in costs)
+    fake = FakeDevice(disturbance=Disturbance(sigma=0.02), seed=2)
+    return _SlowerLater(fake, fastest_s=fake.true_s(network_model(SPACE, fastest, "concat", 1)))
+
+
+def test_the_lowest_budget_of_a_range_follows_the_fastest_network(workspace: Workspace) -> None:
+    """A budget placed by the lucky launches would be a FAIL."""
+    transport = lucky(workspace)
+    lowest = run(workspace, transport, count=3).budgets[0]
+    assert lowest.verdict == "PASS"
+    slower_s = math.exp(LATER) * transport.fastest_s
+    assert 1.02 * slower_s < lowest.budget_s < 1.06 * slower_s
+    assert lowest.unused is not None
+    assert 0.01 < lowest.unused < 0.05
+
+
+def test_a_lowest_budget_that_was_asked_for_stays(workspace: Workspace) -> None:
+    transport = lucky(workspace)
+    asked_s = 1.03 * transport.fastest_s
+    (one,) = run(workspace, transport, budgets_s=(asked_s,)).budgets
+    assert (one.budget_s, one.verdict) == (asked_s, "FAIL")
 
 
 def test_a_budget_above_the_range_gets_the_largest_network(workspace: Workspace) -> None:
