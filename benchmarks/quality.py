@@ -73,12 +73,10 @@ def flags() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Run one seed."""
-    asked = flags().parse_args(arguments)
-    process.prepare()
+def setting_of(asked: argparse.Namespace) -> Setting:
+    """What the flags ask for."""
     space = mixed(asked.space)
-    setting = Setting(
+    return Setting(
         spec=asked.data,
         name=asked.name or asked.data,
         space=space,
@@ -92,6 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         workers=asked.workers,
         reporter=Lines(),
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Run one seed."""
+    asked = flags().parse_args(arguments)
+    process.prepare()
+    setting = setting_of(asked)
+    space = setting.space
     print(f"table {setting.table}, supernet accuracy {setting.supernet.accuracy:.2%}", flush=True)
     settings = Settings(asked.population, asked.generations)
     looks = settings.looks * len(setting.looked_at)
@@ -162,6 +168,8 @@ def propose(
         found[name] = proposals.solved(setting, scores, spend=True)
         costs[name] = setting.cost(variant)
         if variant == main_one:
+            found["nothing spent"] = proposals.solved(setting, scores, spend=False)
+            costs["nothing spent"] = costs[name]
             argmax = proposals.most_probable(network, setting)
             found["argmax"] = argmax
             costs["argmax"] = costs[name]

@@ -335,6 +335,6 @@ def _kernel(squares: Floats, length: float) -> Floats:
 
 def _inverted(matrix: Floats) -> tuple[Floats, float]:
     """Inverse and logarithm of the determinant of a positive definite matrix."""
-    lower = np.linalg.cholesky(matrix)
-    half = np.linalg.solve(lower, np.eye(len(matrix)))
-    return half.T @ half, 2 * float(np.log(np.diag(lower)).sum())
+    lower = torch.linalg.cholesky(torch.from_numpy(matrix))
+    inverse: Floats = torch.cholesky_inverse(lower).numpy()
+    return inverse, 2 * float(lower.diagonal().log().sum())

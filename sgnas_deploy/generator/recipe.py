@@ -79,8 +79,8 @@ class Recipe(files.FrozenModel):
     budget_channels: int = Field(default=10, ge=1)
     priors: int = Field(default=5, ge=1)
     taught_by: Literal["mixture", "probes"] = "mixture"
-    probes: int = Field(default=256, ge=2)
-    probe_images: int = Field(default=256, ge=1)
+    probes: int = Field(default=1024, ge=2)
+    probe_images: int = Field(default=64, ge=1)
     probe_rounds: int = Field(default=16, ge=1)
     entropy: float = Field(default=0.3, ge=0)
     reads_tables: bool = False

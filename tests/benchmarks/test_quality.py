@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from benchmarks import quality
+from benchmarks import quality, spare_budget
 from benchmarks.quality_parts import proposals, setting
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter
@@ -51,7 +51,7 @@ def result(flags: list[str]) -> dict[str, Any]:
 def test_every_method_keeps_every_budget(result: dict[str, Any]) -> None:
     methods = result["methods"]
     assert {"generator", "generator, paper", "argmax", "free", "macs"} <= methods.keys()
-    assert {"random", "evolution", "probes alone"} <= methods.keys()
+    assert {"random", "evolution", "probes alone", "nothing spent"} <= methods.keys()
     assert len(result["budgets_ms"]) == 3
     for name, method in methods.items():
         for row, budget_ms in zip(method["rows"], result["budgets_ms"], strict=True):
@@ -75,11 +75,11 @@ def test_costs_are_counted(result: dict[str, Any]) -> None:
     # 288 images are kept apart: four batches of 64, forward and backward.
     assert methods["generator, paper"]["cost"]["images"] == 3 * 4 * 64
     assert methods["free"]["cost"]["images"] == 3 * 4 * 64
-    assert methods["generator"]["cost"]["images"] == 12 * 256
+    assert methods["generator"]["cost"]["images"] == 12 * 64
     assert methods["evolution"]["cost"]["images"] == 18 * 60
     assert methods["evolution"]["cost"]["images_all_budgets"] == 3 * 18 * 60
     assert methods["macs"]["cost"]["images"] == 0
-    assert result["cost_ratio"]["images"] == 12 * 256 / (18 * 60)
+    assert result["cost_ratio"]["images"] == 12 * 64 / (18 * 60)
     # 17 batches of 64, one epoch, two sub-networks a step.
     recipe = result["supernet"]["recipe"]
     steps = 1150 // recipe["batch"]
@@ -127,14 +127,32 @@ def test_going_on_ends_with_the_same(
     assert again["searches"] == result["searches"]
 
 
+def test_what_spare_budget_is_spent_on_is_compared(
+    result: dict[str, Any], flags: list[str], folder: Path
+) -> None:
+    out = folder / "spare.json"
+    found = spare_budget.main([*flags, "--out", str(out)])
+    assert json.loads(out.read_text()) == found
+    assert found["budgets_ms"] == result["budgets_ms"]
+    ways = found["ways"]
+    assert set(ways) == {"nothing", "operations", "latency"}
+    assert ways["nothing"]["used"] <= ways["latency"]["used"] <= 1
+    assert ways["nothing"]["macs"] <= ways["operations"]["macs"]
+    assert ways["operations"]["minus_operations"]["points"] == 0
+    pairs = zip(ways["operations"]["networks"], ways["latency"]["networks"], strict=True)
+    rows = found["retrained"]["rows"]
+    assert [row["budget"] for row in rows] == [i for i, (a, b) in enumerate(pairs) if a != b]
+    assert all(0 <= row["operations_percent"] <= 100 for row in rows)
+
+
 def test_a_quarter_of_an_evolution_pays_for_so_many_epochs() -> None:
     # CIFAR-10: 1,050 networks of 1,000 images; 10,000 images apart, in batches of 64.
     assert proposals.affordable_epochs(10_000, 64, 1_050_000) == 8
     assert proposals.images_of(Recipe(epochs=8), 10_000) == 8 * 3 * 156 * 64 <= 1_050_000 / 4
     assert proposals.affordable_epochs(288, 64, 1050 * 359) == 50
     assert proposals.affordable_epochs(10_000, 64, 1000) == 1
-    assert proposals.images_of(Recipe(taught_by="probes"), 10_000) == 256 * 256
-    assert proposals.images_of(Recipe(taught_by="probes"), 100) == 256 * 100
+    assert proposals.images_of(Recipe(taught_by="probes"), 10_000) == 1024 * 64
+    assert proposals.images_of(Recipe(taught_by="probes"), 40) == 1024 * 40
 
 
 def test_only_mixed_spaces() -> None:
