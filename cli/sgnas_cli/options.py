@@ -250,15 +250,16 @@ TrainingLuts = Annotated[
     typer.Option(
         "--lut",
         metavar="TABLE",
-        help="The latency table: a file, or a name in the workspace; repeatable with --any-device. "
-        "[default: the only one that fits; with --any-device all of the space]",
+        help="A latency table: a file, or a name in the workspace; repeatable but for --one-table. "
+        "[default: all of the space; with --one-table the only one that fits]",
     ),
 ]
 AnyDevice = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--any-device",
-        help="Train one that reads the table, so that it also serves tables to come.",
+        "--any-device/--one-table",
+        help="Train one that reads the table, so that it also serves tables to come; or one that "
+        "knows one table by heart, as published. [default: --any-device where probes teach]",
     ),
 ]
 Perturbed = Annotated[
@@ -267,7 +268,7 @@ Perturbed = Annotated[
         "--perturbed",
         metavar="N",
         min=0,
-        help="With --any-device: train on N random devices beside the tables. [default: 512]",
+        help="But for --one-table: train on N random devices beside the tables. [default: 512]",
     ),
 ]
 Budgets = Annotated[

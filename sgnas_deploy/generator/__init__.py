@@ -165,7 +165,7 @@ def check(
         BadInput: it was trained on another space, table, percentile or supernet.
     """
     reads = found.recipe.reads_tables
-    command = f"sgnas train generator{' --any-device' if reads else ''}"
+    command = f"sgnas train generator {'--any-device' if reads else '--one-table'}"
     cure = f"train it for what is there now with: {command}"
     if found.space != space:
         raise BadInput(f"the generator is for the space {found.space}, not for {space}", cure)

@@ -319,16 +319,25 @@ class Source:
 
 
 def source_of(task: Task) -> Source:
-    """The table's own generator; where there is none, the space's that reads tables.
+    """The table's own generator; where there is none that fits, the space's that reads tables.
 
     Raises:
-        BadInput: neither is there, or it does not fit.
+        BadInput: neither is there, or neither fits.
     """
     folder = task.workspace.generator
-    weights = generator.weights_path(folder, task.table.stem)
+    own = generator.weights_path(folder, task.table.stem)
     any_device = generator.any_device_path(folder, task.space.id)
-    if any_device.is_file() and not weights.is_file():
-        weights = any_device
+    if not any_device.is_file():
+        return _source(task, own)
+    if not own.is_file():
+        return _source(task, any_device)
+    try:
+        return _source(task, own)
+    except BadInput:  # the table was measured, or the supernet trained, anew since
+        return _source(task, any_device)
+
+
+def _source(task: Task, weights: Path) -> Source:
     described = generator.read_file(weights)
     trained = supernet.weights_path(task.workspace.supernet, task.space)
     generator.check(

@@ -54,7 +54,8 @@ class TrainGeneratorRequest:
         logs: what is written beside the history: `csv`, `tensorboard`.
         workers: processes that decode image files; None for one per core, at most 8.
         fresh: forget an interrupted training.
-        any_device: train one that reads tables, on all of `luts`, for tables to come.
+        any_device: train one that reads tables, on all of `luts`, for tables to come; None where
+            probes teach, which the published training does not do.
         perturbed: random devices that it is trained on too; None for `PERTURBED`.
     """
 
@@ -73,7 +74,7 @@ class TrainGeneratorRequest:
     workers: int | None = None
     seed: int = 0
     fresh: bool = False
-    any_device: bool = False
+    any_device: bool | None = None
     perturbed: int | None = None
 
 
@@ -138,6 +139,8 @@ def _trained(
     read = [tables.read(one) for one in paths]
     model, *models = (tables.predictor(one, request.percentile) for one in read)
     space = _one_space(read)
+    reads = _reads(request, space)
+    _require_one(request, reads, len(paths))
     trained = supernet.weights_path(workspace.supernet, space)
     described = supernet.read_file(trained, space)
     spec = request.data or described.data
@@ -147,8 +150,8 @@ def _trained(
         reporter.event(
             Warned(f"{spec} is not, or no longer, the data that the supernet was trained on")
         )
-    recipe = _recipe(request, space, group.rank.world)
-    if request.any_device:
+    recipe = _recipe(request, space, reads, group.rank.world)
+    if reads:
         weights = generator.any_device_path(workspace.generator, space.id)
     else:
         weights = generator.weights_path(workspace.generator, path.stem)
@@ -163,7 +166,7 @@ def _trained(
         "recipe": recipe.model_dump(mode="json"),
         "seed": request.seed,
     }
-    if request.any_device:
+    if reads:
         config["more_tables"] = [one.model_dump(mode="json") for one in more]
     ranks.require_same(group, json.dumps(config, sort_keys=True))
 
@@ -208,23 +211,37 @@ def _trained(
 
 def _paths(request: TrainGeneratorRequest, workspace: Workspace) -> tuple[Path, ...]:
     """The tables to train on, at least one."""
-    if not request.any_device:
-        if len(request.luts) > 1:
-            raise BadInput(
-                f"a generator of one table cannot be trained on {len(request.luts)}",
-                "name one with --lut, or train one that reads tables: --any-device",
-            )
-        if request.perturbed is not None:
-            raise BadInput(
-                "random devices are only for a generator that reads tables", "add --any-device"
-            )
+    if request.any_device is False:
+        _require_one(request, False, len(request.luts))
     if request.luts:
         return tuple(workspace.find_table(lut) for lut in dict.fromkeys(request.luts))
-    if request.any_device and workspace.space is not None:
+    if workspace.space is not None and _reads(request, spaces.load(workspace.space)):
         found = sorted(workspace.luts.glob(f"{workspace.space}--*.json"))
         if found:
             return tuple(found)
     return (workspace.find_table(None, workspace.space),)
+
+
+def _reads(request: TrainGeneratorRequest, space: Space) -> bool:
+    """Whether the generator is to read tables."""
+    if request.any_device is not None:
+        return request.any_device
+    return recipes.generator(space, request.recipe).taught_by == "probes"
+
+
+def _require_one(request: TrainGeneratorRequest, reads: bool, count: int) -> None:
+    """Refuse what only a generator that reads tables can do."""
+    if reads:
+        return
+    if count > 1:
+        raise BadInput(
+            f"a generator of one table cannot be trained on {count}",
+            "name one with --lut, or train one that reads tables: --any-device",
+        )
+    if request.perturbed is not None:
+        raise BadInput(
+            "random devices are only for a generator that reads tables", "add --any-device"
+        )
 
 
 def _one_space(found: Sequence[LatencyTable]) -> Space:
@@ -239,11 +256,12 @@ def _one_space(found: Sequence[LatencyTable]) -> Space:
 
 def _command(request: TrainGeneratorRequest, paths: Sequence[Path]) -> str:
     words = [f" --lut {path.stem}" for path in paths]
-    return f"sgnas train generator{' --any-device' if request.any_device else ''}{''.join(words)}"
+    kind = {None: "", True: " --any-device", False: " --one-table"}[request.any_device]
+    return f"sgnas train generator{kind}{''.join(words)}"
 
 
-def _perturbed(request: TrainGeneratorRequest) -> int | None:
-    if not request.any_device:
+def _perturbed(request: TrainGeneratorRequest, reads: bool) -> int | None:
+    if not reads:
         return None
     if request.perturbed is None:
         return PERTURBED
@@ -252,7 +270,7 @@ def _perturbed(request: TrainGeneratorRequest) -> int | None:
     return request.perturbed
 
 
-def _recipe(request: TrainGeneratorRequest, space: Space, world: int) -> Recipe:
+def _recipe(request: TrainGeneratorRequest, space: Space, reads: bool, world: int) -> Recipe:
     usual = recipes.generator(space, request.recipe)
     changed = {
         "epochs": request.epochs,
@@ -260,8 +278,8 @@ def _recipe(request: TrainGeneratorRequest, space: Space, world: int) -> Recipe:
         "budgets": request.budgets,
         "precision": request.precision,
         "accumulate": ranks.micro_batches(request.accumulate, usual.accumulate, world),
-        "reads_tables": request.any_device or None,
-        "perturbed": _perturbed(request),
+        "reads_tables": reads or None,
+        "perturbed": _perturbed(request, reads),
     }
     given = {name: value for name, value in changed.items() if value is not None}
     return Recipe.model_validate({**usual.model_dump(), **given})

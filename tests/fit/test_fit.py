@@ -372,7 +372,10 @@ def test_scores_of_a_trained_generator(
     monkeypatch.setattr(data, "load", lambda spec, resolution: trained.small_data())
     trained.write_supernet(workspace)
     train_generator(
-        TrainGeneratorRequest(workdir=workspace.root, epochs=1, batch=8, budgets=2), Listener()
+        TrainGeneratorRequest(
+            workdir=workspace.root, epochs=1, batch=8, budgets=2, recipe=trained.FEW_PROBES
+        ),
+        Listener(),
     )
     torch.set_flush_denormal(False)
     result = run(workspace, budgets_s=(0.4e-3, 0.6e-3), scores="generator")

@@ -34,7 +34,13 @@ def add_table(made: Workspace, device: str, space: str = "tiny") -> Path:
 
 def request(made: Workspace, **flags: object) -> TrainGeneratorRequest:
     base = TrainGeneratorRequest(
-        workdir=made.root, epochs=2, batch=8, budgets=4, any_device=True, perturbed=6
+        workdir=made.root,
+        epochs=2,
+        batch=8,
+        budgets=4,
+        any_device=True,
+        perturbed=6,
+        recipe=trained.FEW_PROBES,
     )
     return dataclasses.replace(base, **flags)  # type: ignore[arg-type]
 
@@ -92,6 +98,39 @@ def test_a_table_s_own_generator_comes_first(ready: Workspace) -> None:
     result = ask(ready, None)
     assert result.generator == own.checkpoint.stem == ready.find_table(None).stem
     assert not result.unseen
+
+
+def test_where_probes_teach_it_is_the_default(ready: Workspace, tmp_path: Path) -> None:
+    made = train(ready, any_device=None, perturbed=None, epochs=1)
+    assert made.checkpoint == generator.any_device_path(ready.generator, "tiny")
+    assert made.perturbed == PERTURBED
+    published = tmp_path / "published.toml"
+    published.write_text('[generator]\ntaught_by = "mixture"\n')
+    flags = {"any_device": None, "perturbed": None, "epochs": 1, "recipe": str(published)}
+    own = train(ready, **flags)
+    assert own.checkpoint == generator.weights_path(ready.generator, own.table.stem)
+    with pytest.raises(BadInput, match="only for a generator that reads tables"):
+        train(ready, **{**flags, "perturbed": 3})
+    second = add_table(ready, "board")
+    ready.remember("profile", [own.table.stem], "tiny")
+    with pytest.raises(BadInput, match="cannot be trained on 2"):
+        train(ready, **{**flags, "luts": (str(own.table), str(second))})
+
+
+def test_a_generator_of_a_table_that_was_measured_anew_gives_way(ready: Workspace) -> None:
+    path = ready.find_table(None)
+    own = train(ready, any_device=False, perturbed=None, epochs=1)
+    reading = train(ready, epochs=1)
+    assert ask(ready, None).generator == own.checkpoint.stem
+    tables.write(path, synthetic.table("tiny", seed=9).model_copy(update={"device": "cpu"}))
+    assert ready.find_table(None) == path
+    result = ask(ready, None)
+    assert result.generator == reading.checkpoint.stem
+    assert result.unseen
+    reading.checkpoint.unlink()
+    with pytest.raises(BadInput, match="trained on another table") as caught:
+        ask(ready, None)
+    assert "sgnas train generator --one-table" in (caught.value.cure or "")
 
 
 def test_what_was_stopped_ends_as_what_was_not(ready: Workspace, tmp_path: Path) -> None:

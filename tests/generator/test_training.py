@@ -22,7 +22,14 @@ from tests.tables import synthetic
 
 
 def request(made: Workspace, **flags: object) -> TrainGeneratorRequest:
-    base = TrainGeneratorRequest(workdir=made.root, epochs=3, batch=8, budgets=2)
+    base = TrainGeneratorRequest(
+        workdir=made.root,
+        epochs=3,
+        batch=8,
+        budgets=2,
+        any_device=False,
+        recipe=trained.FEW_PROBES,
+    )
     return dataclasses.replace(base, **flags)  # type: ignore[arg-type]
 
 

@@ -69,7 +69,7 @@ def test_logs_tell_latency_against_its_target(ready: Workspace, tmp_path: Path) 
 
 
 def test_flags_come_after_the_recipe(ready: Workspace, tmp_path: Path) -> None:
-    recipe = own(tmp_path, "[generator]\nepochs = 9\nbudgets = 2\nbatch = 10\n")
+    recipe = own(tmp_path, "[generator]\nepochs = 9\nbudgets = 2\nbatch = 10\nprobes = 12\n")
     request = TrainGeneratorRequest(ready.root, epochs=1, budgets=3, recipe=recipe)
     used = generator.read_file(train_generator(request, events.NullReporter()).checkpoint).recipe
     assert (used.epochs, used.budgets, used.batch) == (1, 3, 10)

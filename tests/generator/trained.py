@@ -14,6 +14,9 @@ from sgnas_deploy.training import checkpoint
 from sgnas_deploy.workspace import Workspace
 from tests.generator.models import workspace
 
+FEW_PROBES = str(Path(__file__).with_name("few_probes.toml"))
+"""A recipe for trainings that say nothing of quality."""
+
 
 def small_data(fingerprint: str = "f") -> DataSet:
     rng = np.random.default_rng(0)

@@ -64,7 +64,14 @@ def train_a_supernet(root: Path, found: str) -> None:
 def train_a_generator(root: Path, _: str) -> None:
     data.load = lambda spec, resolution: trained.small_data()
     request = TrainGeneratorRequest(
-        root, epochs=2, batch=6, budgets=2, accumulate=2, checkpoint_s=0.0, seed=3
+        root,
+        epochs=2,
+        batch=6,
+        budgets=2,
+        accumulate=2,
+        checkpoint_s=0.0,
+        recipe=trained.FEW_PROBES,
+        seed=3,
     )
     train_generator(request, SILENT)
 

@@ -58,7 +58,7 @@ def supernet(
 
 def generator(
     lut: options.TrainingLuts = None,
-    any_device: options.AnyDevice = False,
+    any_device: options.AnyDevice = None,
     perturbed: options.Perturbed = None,
     data: options.DataOrSupernets = None,
     epochs: options.Epochs = None,
@@ -78,10 +78,11 @@ def generator(
 ) -> None:
     """Train the architecture generator.
 
-    On a trained supernet and a measured latency table. With --any-device it reads
-    the table instead of knowing one, and `sgnas generate` then takes it for every
-    table that has no generator of its own. A training that was stopped goes on
-    where it stopped. Several processes, started by torchrun, share every batch.
+    On a trained supernet and measured latency tables. It reads the table, and
+    `sgnas generate` takes it for every table that has no generator of its own, tables
+    to come included; with --one-table it knows one by heart, as published. A training
+    that was stopped goes on where it stopped. Several processes, started by torchrun,
+    share every batch.
     """
     from sgnas_cli import processes, render
     from sgnas_deploy.pipeline import train_generator as pipeline
@@ -130,8 +131,8 @@ def register(app: typer.Typer) -> None:
     train.command(
         epilog=examples(
             "sgnas train generator",
-            "sgnas train generator --lut tiny--cpu--onnxruntime-fp32-b1-t1",
-            "sgnas train generator --any-device --lut a.json --lut b.json",
+            "sgnas train generator --lut a.json --lut b.json",
+            "sgnas train generator --one-table --lut tiny--cpu--onnxruntime-fp32-b1-t1",
         )
     )(generator)
     app.add_typer(train, name="train")
