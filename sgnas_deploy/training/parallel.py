@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -187,6 +188,8 @@ def joined(rank: Rank, place: str) -> Iterator[Processes]:
     finally:
         if ends:
             dist.destroy_process_group()
+            # Gloo's threads end with the last reference, and must end while Python still runs.
+            gc.collect()
 
 
 @contextmanager
@@ -197,4 +200,4 @@ def _reaching() -> Iterator[None]:
         raise EnvironmentProblem(
             "another process of this training has ended, or cannot be reached",
             "see what it said, then run the same command again: it goes on from the checkpoint",
-        ) from error
+        ) from error.with_traceback(None)  # whose frames hold the group
