@@ -161,14 +161,15 @@ def propose(
     found: dict[str, list[Options]] = {}
     costs: dict[str, dict[str, float]] = {}
     solver: dict[str, Any] = {}
+    macs = option_macs(setting.space)
     for variant in dict.fromkeys((main_one, *_words(also))):
         network = proposals.trained(setting, variant, recipes[variant])
         scores = network.option_scores(proposals.shares_of(setting))
         name = "generator" if variant == main_one else f"generator, {variant}"
-        found[name] = proposals.solved(setting, scores, spend=True)
+        found[name] = proposals.solved(setting, scores, macs)
         costs[name] = setting.cost(variant)
         if variant == main_one:
-            found["nothing spent"] = proposals.solved(setting, scores, spend=False)
+            found["nothing spent"] = proposals.solved(setting, scores, None)
             costs["nothing spent"] = costs[name]
             argmax = proposals.most_probable(network, setting)
             found["argmax"] = argmax
@@ -185,15 +186,14 @@ def propose(
             }
     free = proposals.trained_free(setting, recipes["mixture"])
     scores = free.option_scores(proposals.shares_of(setting))
-    found["free"] = proposals.solved(setting, scores, spend=True)
+    found["free"] = proposals.solved(setting, scores, macs)
     costs["free"] = setting.cost("free")
     worth, images = proposals.probed(setting, recipes["probes"])
     scores = tuple(proposals.alike(setting, [-own for own in worth.losses]))
-    found["probes alone"] = proposals.solved(setting, scores, spend=False)
+    found["probes alone"] = proposals.solved(setting, scores, None)
     costs["probes alone"] = {"images": images}
     solver["probes_explained"] = worth.explained
-    operations = proposals.alike(setting, option_macs(setting.space))
-    found["macs"] = proposals.solved(setting, operations, spend=False)
+    found["macs"] = proposals.solved(setting, proposals.alike(setting, macs), None)
     costs["macs"] = {"images": 0}
     return found, solver, costs
 

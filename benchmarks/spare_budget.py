@@ -16,22 +16,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from benchmarks import quality
 from benchmarks.quality_parts import figures, proposals, retrained
-from benchmarks.quality_parts.judge import Judge, Options
+from benchmarks.quality_parts.judge import Options
 from benchmarks.quality_parts.setting import Setting
+from sgnas_deploy import files
 from sgnas_deploy.architectures import Architecture
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import option_macs
-from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.training import process
 
-WAYS = ("nothing", "operations", "latency")
+WAYS: Final = ("nothing", "operations", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     asked = quality.flags().parse_args(arguments)
     process.prepare()
     setting = quality.setting_of(asked)
+    if not len(setting.unseen):
+        raise BadInput("all held-out images are looked at", "leave some unseen: --images 180")
     recipe = Recipe(taught_by="probes", probes=asked.probes)
     networks = ways(setting, recipe)
     result = {
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if asked.retrain:
         result["retrained"] = trained(setting, networks, asked.retrain_epochs, asked.retrain_batch)
     if asked.out is not None:
-        Path(asked.out).write_text(json.dumps(result, indent=1) + "\n")
+        files.write_text(asked.out, json.dumps(result, indent=1) + "\n")
     print(json.dumps(result), flush=True)
     return result
 
@@ -64,19 +66,15 @@ def ways(setting: Setting, recipe: Recipe) -> dict[str, list[Options]]:
     worth, _ = proposals.probed(setting, recipe)
     scores = proposals.alike(setting, [-own for own in worth.losses])
     bonuses = (None, option_macs(setting.space), setting.model.option_costs)
-    found = {}
-    for way, bonus in zip(WAYS, bonuses, strict=True):
-        kept = best_within(setting.model, setting.scale, scores, setting.budgets_s, bonus)
-        found[way] = [one.options for one in kept]
-    return found
+    return {
+        way: proposals.solved(setting, scores, bonus)
+        for way, bonus in zip(WAYS, bonuses, strict=True)
+    }
 
 
 def in_supernet(setting: Setting, networks: Mapping[str, Sequence[Options]]) -> dict[str, Any]:
     """Means over the budgets, and points against `operations`."""
-    judge: Judge = setting.source(setting.unseen).judge()
-    every = sorted({options for own in networks.values() for options in own})
-    right = dict(zip(every, judge.correct(every), strict=True))
-    correct = {way: np.stack([right[o] for o in own]) for way, own in networks.items()}
+    correct = quality.judged(setting, networks)["unseen"]
     return {
         way: {
             "accuracy_percent": float(100 * correct[way].mean()),

@@ -21,7 +21,7 @@ from sgnas_deploy.generator.expected import CHOICES, ExpectedMixedLatency, Multi
 from sgnas_deploy.generator.lessons import OneTable
 from sgnas_deploy.generator.mixed import MixedGenerator, multiset_features
 from sgnas_deploy.generator.recipe import Recipe
-from sgnas_deploy.generator.scale import LatencyModel, option_macs
+from sgnas_deploy.generator.scale import LatencyModel
 from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
 from sgnas_deploy.training import checkpoint, feed, loop, process, recipes
@@ -206,16 +206,18 @@ def probed(setting: Setting, recipe: Recipe) -> tuple[probing.Worth, int]:
     return worth, images_of(recipe, len(apart))
 
 
-def solved(setting: Setting, scores: Sequence[Floats], spend: bool) -> list[Options]:
+def solved(
+    setting: Setting, scores: Sequence[Floats], spend_on: Sequence[Floats] | None
+) -> list[Options]:
     """The solver's networks for all budgets, as `sgnas generate` gets them.
 
     Args:
         setting: budgets and table.
         scores: one array per decision, shape (budgets, options).
-        spend: whether what is left of a budget is spent on operations.
+        spend_on: what the rest of a budget is spent on, one array per decision (`sgnas generate`:
+            operations); None to leave it.
     """
-    operations = option_macs(setting.space) if spend else None
-    kept = best_within(setting.model, setting.scale, scores, setting.budgets_s, operations)
+    kept = best_within(setting.model, setting.scale, scores, setting.budgets_s, spend_on)
     return [one.options for one in kept]
 
 

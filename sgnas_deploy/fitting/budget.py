@@ -52,6 +52,23 @@ class Budget:
         """Logarithm of the budget."""
         return math.log(self.budget_s)
 
+    def lift(self, least_s: float) -> bool:
+        """Move up, if it is the lowest of a range, to what the fastest network keeps.
+
+        What kept the old budget keeps the new one.
+
+        Args:
+            least_s: the lowest budget that the fastest network keeps, as far as is known now.
+
+        Returns:
+            Whether it was moved.
+        """
+        least_s = rounded_up_s(least_s)
+        if not self.lowest or least_s <= self.budget_s:
+            return False
+        self.budget_s = least_s
+        return True
+
     def give_up(self) -> None:
         """Nothing more to try: what was kept is the answer, else a no."""
         self.open = False

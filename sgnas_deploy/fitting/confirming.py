@@ -177,8 +177,9 @@ class Confirmation:
         assert budget.chosen is not None
         believed, ends = self._m.now.believed, self._m.ends
         level = believed[budget.chosen]
-        again = budget.chosen == ends[0] and attempt < ATTEMPTS and self._m.lift(budget)
-        if again and budget.verdict != "PASS":
+        fastest = budget.chosen == ends[0]
+        lifted = fastest and attempt < ATTEMPTS and budget.lift(self._m.lowest_s())
+        if lifted and budget.verdict != "PASS":
             return  # fresh launches will say whether it keeps the new one
         if budget.verdict == "PASS":
             fits = level <= self._limit(budget, before)
@@ -188,7 +189,7 @@ class Confirmation:
                 budget.kept_fits = fits
             wanted = budget.level + min(math.log(LEAST_USED), math.log1p(-before) - SETTLED)
             enough = fits and (level >= wanted or budget.chosen == ends[1])
-            if enough or budget.chosen == ends[0] or attempt == ATTEMPTS:
+            if enough or fastest or attempt == ATTEMPTS:
                 budget.open = False
                 return
             if not fits:

@@ -56,7 +56,7 @@ class Loop:
             m.learn()
             m.keep_free([b.budget_s for b in budgets])
             for budget in budgets:
-                m.lift(budget)
+                budget.lift(m.lowest_s())
             m.tell(number, new)
             m.compare(new)
         Confirmation(q, m, self._candidates, self._reporter).run(budgets)

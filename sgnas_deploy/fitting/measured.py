@@ -15,7 +15,7 @@ import numpy as np
 
 from sgnas_deploy.errors import TooNoisy
 from sgnas_deploy.events import Note, Reporter, stage
-from sgnas_deploy.fitting.budget import SLACK, Budget, rounded_up_s
+from sgnas_deploy.fitting.budget import SLACK
 from sgnas_deploy.fitting.correction import Corrected, corrected
 from sgnas_deploy.fitting.headroom import FIRST, NOISY, Headroom, headroom
 from sgnas_deploy.fitting.levels import NEAR, Launch, Levels, Options, levels, weighted_median
@@ -229,20 +229,6 @@ class Measured:
         sure = 1 + 2 * SLACK + 2 * self.now.error[fastest]
         low_s = self.believed_s(fastest) * sure
         return low_s / (1 - self.free(math.log(low_s)))
-
-    def lift(self, budget: Budget) -> bool:
-        """Move the lowest budget of a range up, if the fastest network turned out slower.
-
-        What kept the old budget keeps the new one.
-
-        Returns:
-            Whether it was moved.
-        """
-        low_s = rounded_up_s(self.lowest_s())
-        if not budget.lowest or low_s <= budget.budget_s:
-            return False
-        budget.budget_s = low_s
-        return True
 
     def room(self) -> Headroom:
         """What stays free, and why: the mean over the places."""

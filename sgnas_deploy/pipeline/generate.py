@@ -327,27 +327,28 @@ def source_of(task: Task) -> Source:
     folder = task.workspace.generator
     own = generator.weights_path(folder, task.table.stem)
     any_device = generator.any_device_path(folder, task.space.id)
-    if not any_device.is_file():
-        return _source(task, own)
-    if not own.is_file():
-        return _source(task, any_device)
-    try:
-        return _source(task, own)
-    except BadInput:  # the table was measured, or the supernet trained, anew since
-        return _source(task, any_device)
-
-
-def _source(task: Task, weights: Path) -> Source:
-    described = generator.read_file(weights)
     trained = supernet.weights_path(task.workspace.supernet, task.space)
-    generator.check(
-        described,
-        space=task.space.id,
-        table_sha256=task.table_sha256,
-        percentile=task.request.percentile,
-        supernet_sha256=files.sha256_of(trained) if trained.is_file() else None,
-    )
-    return Source(weights, described, not described.knows(task.table_sha256))
+    supernet_sha256 = files.sha256_of(trained) if trained.is_file() else None
+
+    def fitting(weights: Path) -> Source:
+        described = generator.read_file(weights)
+        generator.check(
+            described,
+            space=task.space.id,
+            table_sha256=task.table_sha256,
+            percentile=task.request.percentile,
+            supernet_sha256=supernet_sha256,
+        )
+        return Source(weights, described, not described.knows(task.table_sha256))
+
+    if not any_device.is_file():
+        return fitting(own)
+    if not own.is_file():
+        return fitting(any_device)
+    try:
+        return fitting(own)
+    except BadInput:  # the table was measured, or the supernet trained, anew since
+        return fitting(any_device)
 
 
 def scorer_of(task: Task, source: Source | None = None) -> Scorer:

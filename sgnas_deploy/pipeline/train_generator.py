@@ -139,7 +139,8 @@ def _trained(
     read = [tables.read(one) for one in paths]
     model, *models = (tables.predictor(one, request.percentile) for one in read)
     space = _one_space(read)
-    reads = _reads(request, space)
+    usual = recipes.generator(space, request.recipe)
+    reads = _reads(request, usual)
     _require_one(request, reads, len(paths))
     trained = supernet.weights_path(workspace.supernet, space)
     described = supernet.read_file(trained, space)
@@ -150,7 +151,7 @@ def _trained(
         reporter.event(
             Warned(f"{spec} is not, or no longer, the data that the supernet was trained on")
         )
-    recipe = _recipe(request, space, reads, group.rank.world)
+    recipe = _recipe(request, usual, reads, group.rank.world)
     if reads:
         weights = generator.any_device_path(workspace.generator, space.id)
     else:
@@ -215,18 +216,20 @@ def _paths(request: TrainGeneratorRequest, workspace: Workspace) -> tuple[Path, 
         _require_one(request, False, len(request.luts))
     if request.luts:
         return tuple(workspace.find_table(lut) for lut in dict.fromkeys(request.luts))
-    if workspace.space is not None and _reads(request, spaces.load(workspace.space)):
+    if workspace.space is not None and _reads(
+        request, recipes.generator(spaces.load(workspace.space), request.recipe)
+    ):
         found = sorted(workspace.luts.glob(f"{workspace.space}--*.json"))
         if found:
             return tuple(found)
     return (workspace.find_table(None, workspace.space),)
 
 
-def _reads(request: TrainGeneratorRequest, space: Space) -> bool:
+def _reads(request: TrainGeneratorRequest, usual: Recipe) -> bool:
     """Whether the generator is to read tables."""
     if request.any_device is not None:
         return request.any_device
-    return recipes.generator(space, request.recipe).taught_by == "probes"
+    return usual.taught_by == "probes"
 
 
 def _require_one(request: TrainGeneratorRequest, reads: bool, count: int) -> None:
@@ -270,8 +273,7 @@ def _perturbed(request: TrainGeneratorRequest, reads: bool) -> int | None:
     return request.perturbed
 
 
-def _recipe(request: TrainGeneratorRequest, space: Space, reads: bool, world: int) -> Recipe:
-    usual = recipes.generator(space, request.recipe)
+def _recipe(request: TrainGeneratorRequest, usual: Recipe, reads: bool, world: int) -> Recipe:
     changed = {
         "epochs": request.epochs,
         "batch": request.batch,

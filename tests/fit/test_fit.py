@@ -366,17 +366,12 @@ def test_scores_of_a_trained_generator(
 ) -> None:
     torch = pytest.importorskip("torch")
     from sgnas_deploy import data
-    from sgnas_deploy.pipeline.train_generator import TrainGeneratorRequest, train_generator
+    from sgnas_deploy.pipeline.train_generator import train_generator
     from tests.generator import trained
 
     monkeypatch.setattr(data, "load", lambda spec, resolution: trained.small_data())
     trained.write_supernet(workspace)
-    train_generator(
-        TrainGeneratorRequest(
-            workdir=workspace.root, epochs=1, batch=8, budgets=2, recipe=trained.FEW_PROBES
-        ),
-        Listener(),
-    )
+    train_generator(trained.request(workspace, epochs=1, budgets=2), Listener())
     torch.set_flush_denormal(False)
     result = run(workspace, budgets_s=(0.4e-3, 0.6e-3), scores="generator")
     assert result.verdict == "PASS"

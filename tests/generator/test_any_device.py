@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -33,16 +32,8 @@ def add_table(made: Workspace, device: str, space: str = "tiny") -> Path:
 
 
 def request(made: Workspace, **flags: object) -> TrainGeneratorRequest:
-    base = TrainGeneratorRequest(
-        workdir=made.root,
-        epochs=2,
-        batch=8,
-        budgets=4,
-        any_device=True,
-        perturbed=6,
-        recipe=trained.FEW_PROBES,
-    )
-    return dataclasses.replace(base, **flags)  # type: ignore[arg-type]
+    usual: dict[str, object] = {"epochs": 2, "budgets": 4, "any_device": True, "perturbed": 6}
+    return trained.request(made, **usual | flags)
 
 
 def train(made: Workspace, **flags: object) -> TrainGeneratorResult:

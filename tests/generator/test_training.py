@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -22,15 +21,8 @@ from tests.tables import synthetic
 
 
 def request(made: Workspace, **flags: object) -> TrainGeneratorRequest:
-    base = TrainGeneratorRequest(
-        workdir=made.root,
-        epochs=3,
-        batch=8,
-        budgets=2,
-        any_device=False,
-        recipe=trained.FEW_PROBES,
-    )
-    return dataclasses.replace(base, **flags)  # type: ignore[arg-type]
+    usual: dict[str, object] = {"epochs": 3, "budgets": 2, "any_device": False}
+    return trained.request(made, **usual | flags)
 
 
 def train(made: Workspace, **flags: object) -> TrainGeneratorResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from sgnas_deploy import files, spaces, supernet
 from sgnas_deploy.data import ArrayImages, DataSet, Preprocessing
+from sgnas_deploy.pipeline.train_generator import TrainGeneratorRequest
 from sgnas_deploy.supernet import SupernetFile
 from sgnas_deploy.training import checkpoint
 from sgnas_deploy.workspace import Workspace
@@ -66,3 +68,9 @@ def ready(root: Path) -> Workspace:
     made = workspace(root)
     write_supernet(made)
     return made
+
+
+def request(made: Workspace, **flags: object) -> TrainGeneratorRequest:
+    """A short training of a generator, the flags in addition."""
+    base = TrainGeneratorRequest(workdir=made.root, batch=8, recipe=FEW_PROBES)
+    return dataclasses.replace(base, **flags)  # type: ignore[arg-type]
