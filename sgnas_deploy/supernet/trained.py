@@ -167,10 +167,15 @@ class _Branch(torch.autograd.Function):
         b = fused.activated(out, activation)
         outputs = pixel_sums(b).to(mean2.dtype).sum(0) / (len(b) * b.shape[2] * b.shape[3])
         y = functional.linear(b.permute(0, 2, 3, 1), project[:, :, 0, 0].to(low))
+        # The moments too: what `ctx` holds otherwise lives on until the next pass has gone forward.
         ctx.save_for_backward(
-            expand, weight1, variance1, depthwise, weight2, bias2, project, kept1, z, mean2, invstd2
+            moments.mean,
+            moments.covariance,
+            moments.centred,
+            *(expand, weight1, variance1, kept1),
+            *(depthwise, weight2, bias2, z, mean2, invstd2),
+            project,
         )
-        ctx.moments = moments
         ctx.stride, ctx.activation = stride, activation
         seen = (mean1, variance1, mean2, variance2, outputs)
         ctx.mark_non_differentiable(*seen)
@@ -178,9 +183,11 @@ class _Branch(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
-        expand, weight1, variance1, depthwise, weight2, bias2, project, kept1, z, mean2, invstd2 = (
-            ctx.saved_tensors
+        mean, covariance, centred, *saved = ctx.saved_tensors
+        expand, weight1, variance1, kept1, depthwise, weight2, bias2, z, mean2, invstd2, project = (
+            saved
         )
+        moments = Moments(mean, covariance, centred)
         activation, low = ctx.activation, z.dtype
         grad = outputs[0].permute(0, 2, 3, 1).contiguous()
         # The second activations again: cheaper to compute than to keep.
@@ -212,7 +219,7 @@ class _Branch(torch.autograd.Function):
         back, of_depthwise = gradients(back, a, depthwise.to(low), ctx.stride)
         back = fused.undone(back, kept1, activation)
         of_x, of_expand, of_weight1, of_bias1 = _before(
-            back, ctx.moments, expand[:, :, 0, 0], weight1, torch.rsqrt(variance1 + EPSILON)
+            back, moments, expand[:, :, 0, 0], weight1, torch.rsqrt(variance1 + EPSILON)
         )
         return (
             of_x,

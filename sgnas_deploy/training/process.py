@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sgnas_deploy.errors import EnvironmentProblem
-from sgnas_deploy.training import ranks
+from sgnas_deploy.training import allocator, ranks
 
 
 def prepare() -> torch.device:
@@ -17,7 +17,8 @@ def prepare() -> torch.device:
 
     Denormal floats are flushed to zero. Untrained networks, and above all a frozen supernet under
     soft gates, are full of them, and they slow a CPU's convolutions down many times. The setting
-    belongs to the thread, and the thread pool copies it when it starts: hence before.
+    belongs to the thread, and the thread pool copies it when it starts: hence before. The C library
+    keeps the memory that it was given, see `allocator`.
 
     Returns:
         The device to train on: the first GPU where there is one, else the CPU. Of several processes
@@ -28,6 +29,7 @@ def prepare() -> torch.device:
         EnvironmentProblem: there are more processes here than GPUs.
     """
     torch.set_flush_denormal(True)
+    allocator.keep()
     if not torch.cuda.is_available():
         return torch.device("cpu")
     rank = ranks.here()

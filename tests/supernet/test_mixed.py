@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from typing import cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from sgnas_deploy.supernet import plain
 from sgnas_deploy.supernet.mixed import LEAST_GATE, MixedLayer, MixedSupernet
 from sgnas_deploy.supernet.norm import Norm
 from sgnas_deploy.supernet.sampling import SKIP
+from sgnas_deploy.supernet.trained import Moments
 from sgnas_deploy.training.jobs.retrain_job import inherit
 
 
@@ -193,6 +195,30 @@ def test_training_as_one_step_is_training_step_by_step(
     other = second.state_dict()
     for name, tensor in first.state_dict().items():
         torch.testing.assert_close(tensor, other[name], rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_a_pass_that_has_gone_back_keeps_no_input() -> None:
+    """Its loss lives on until the next pass has gone forward; the inputs must not live with it."""
+    space = spaces.load("tiny")
+    fast, _ = pair(space)
+    fast.train()
+    kept: list[weakref.ref[Tensor]] = []
+    of = Moments.of
+
+    def watched(x: Tensor) -> Moments:
+        found = of(x)
+        kept.append(weakref.ref(found.centred))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Moments, "of", watched)
+        loss = functional.cross_entropy(
+            fast(images(), fast.sampler(1).draw()), torch.tensor([1, 2, 3])
+        )
+    assert len(kept) == len(cast(MixedSpace, space).layers)
+    assert all(one() is not None for one in kept)
+    torch.autograd.backward(loss)
+    assert all(one() is None for one in kept)
 
 
 def test_soft_forward_with_hard_gates_is_the_sub_network() -> None:
