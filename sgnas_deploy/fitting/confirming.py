@@ -27,8 +27,12 @@ ATTEMPTS: Final = 3
 
 MOST_LAUNCHES: Final = 30
 """Fresh launches at most, unless the percentile asks for more, of a network that would be
-exchanged even if it passed (see `LOST`). Of one that would stay only noise is in the way, and it
-gets all the time that a verdict may take."""
+exchanged even if it passed (see `LOST`). Of one that would stay, or that is the last to be tried,
+only noise is in the way, and it gets all the time that a verdict may take."""
+
+CLEARLY: Final = 2.0
+"""Standard errors of its fresh launches by which a network must lie too high to be exchanged before
+it has a verdict. Else chance exchanges the right ones, for others that are far below."""
 
 LOST: Final = 0.012
 """A confirmed network that turns out that much above its target, or less, stays,"""
@@ -38,7 +42,7 @@ LEFT: Final = 0.010
 
 @final
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
     """The fresh launches of a network: their verdict, seconds, and logarithm of its latency."""
 
     verdict: Verdict
@@ -120,7 +124,7 @@ class Confirmation:
                 for budget in list(open_):
                     found = self._judge(budget, attempt, begin)
                     budget.verdict, budget.fresh = found.verdict, found.launches
-                    if self._over(budget, attempt, found):
+                    if self.is_over(budget, attempt, found):
                         open_.remove(budget)
                         news = (
                             f"{1e3 * budget.budget_s:.4g} ms: {found.verdict} in "
@@ -132,19 +136,19 @@ class Confirmation:
         error = (1 - self._q.confidence) / 2**attempt
         return PercentileTest(budget.budget_s, self._q.percentile, 1 - error)
 
-    def _judge(self, budget: Budget, attempt: int, begin: int) -> _Judged:
+    def _judge(self, budget: Budget, attempt: int, begin: int) -> Judged:
         test = self._test(budget, attempt)
         mine = tuple(one for one in self._m.launches[begin:] if one.options == budget.chosen)
         shares = np.array([test.share(one.samples_s) for one in mine])
         levels = np.array([test.level(one.samples_s) for one in mine])
-        return _Judged(
+        return Judged(
             verdict=test.judge(shares, levels).verdict,
             launches=mine,
-            spent_s=sum(START_S + WARMUP * sum(one.samples_s) for one in mine),
+            spent_s=_spent_s(mine),
             level=float(np.median(levels)),
         )
 
-    def _over(self, budget: Budget, attempt: int, found: _Judged) -> bool:
+    def is_over(self, budget: Budget, attempt: int, found: Judged) -> bool:
         """Whether enough was launched of a network."""
         fewest, count = self._m.confirming(found.level), len(found.launches)
         if count < CONFIRMING[0]:
@@ -156,7 +160,10 @@ class Confirmation:
             return False
         if found.verdict != "UNDECIDED":
             return True
-        if found.level <= self._limit(budget, self._m.free(budget.level)):
+        error = self._m.levels.spread_at(found.level) / math.sqrt(count)
+        may_stay = found.level - CLEARLY * error <= self._limit(budget, self._m.free(budget.level))
+        last = attempt == ATTEMPTS and found.level < budget.level
+        if may_stay or last:
             return False
         most = max(fewest, MOST_LAUNCHES, 2 * self._test(budget, attempt).fewest_launches)
         return count >= most
@@ -219,5 +226,11 @@ class Confirmation:
             f"too noisy: {len(budget.fresh)} launches came to no verdict, though the network lies "
             f"{100 * gap:.1f} % below the budget (its launches differ by {spread:.1%})"
         )
-        if level <= self._candidates.target(budget):
+        long_enough = _spent_s(budget.fresh) >= self._q.max_seconds
+        if long_enough and level <= self._candidates.target(budget):
             budget.open = False  # a smaller network would be as noisy
+
+
+def _spent_s(launches: Sequence[Launch]) -> float:
+    """Seconds that launches took."""
+    return sum(START_S + WARMUP * sum(one.samples_s) for one in launches)

@@ -242,9 +242,10 @@ def _require_one(request: TrainGeneratorRequest, reads: bool, count: int) -> Non
             "name one with --lut, or train one that reads tables: --any-device",
         )
     if request.perturbed is not None:
-        raise BadInput(
-            "random devices are only for a generator that reads tables", "add --any-device"
-        )
+        message = "random devices are only for a generator that reads tables"
+        if request.any_device is False:
+            raise BadInput(f"{message}, not for --one-table", "leave out one of the two")
+        raise BadInput(message, "add --any-device")
 
 
 def _one_space(found: Sequence[LatencyTable]) -> Space:

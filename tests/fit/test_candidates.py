@@ -84,9 +84,8 @@ class Steady:
         return Launch(options, sweep, (own_s,) * 5)
 
 
-def measured(table: LatencyTable, model: Predictor) -> Measured:
-    middle_s = float(np.mean(model.range_s))
-    question = Question(
+def question(table: LatencyTable, margin: float | None = None) -> Question:
+    return Question(
         table=table,
         space=SPACE,
         scores=lambda found, scale, targets_s: [
@@ -98,11 +97,15 @@ def measured(table: LatencyTable, model: Predictor) -> Measured:
         percentile=50.0,
         confidence=0.95,
         rounds=1,
-        margin=None,
+        margin=margin,
         max_seconds=60.0,
         shifts=(),
     )
-    return Measured(question, Steady(model, middle_s), NullReporter())
+
+
+def measured(table: LatencyTable, model: Predictor) -> Measured:
+    middle_s = float(np.mean(model.range_s))
+    return Measured(question(table), Steady(model, middle_s), NullReporter())
 
 
 def test_the_bias_is_that_of_networks_of_the_size(table: LatencyTable, model: Predictor) -> None:

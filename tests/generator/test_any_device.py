@@ -169,7 +169,7 @@ def test_another_supernet_or_space_is_refused(ready: Workspace) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"any_device": False}, "only for a generator that reads tables"),
+        ({"any_device": False}, "reads tables, not for --one-table"),
         ({"any_device": False, "perturbed": None, "luts": ("a", "b")}, "cannot be trained on 2"),
         ({"perturbed": -1}, "-1 random devices"),
         ({"luts": ("none",)}, "no table 'none'"),
