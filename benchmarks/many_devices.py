@@ -39,7 +39,7 @@ from sgnas_deploy import data, files, generator, spaces, tables
 from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter
-from sgnas_deploy.generator import GeneratorFile, TrainedOn, perturbed, train
+from sgnas_deploy.generator import GeneratorFile, TrainedOn, perturbed
 from sgnas_deploy.generator.base import Generator
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import LatencyModel, Scale, option_macs, scale_of
@@ -48,6 +48,7 @@ from sgnas_deploy.pipeline.train_generator import PERTURBED
 from sgnas_deploy.pipeline.train_supernet import TrainSupernetRequest, train_supernet
 from sgnas_deploy.spaces import Space
 from sgnas_deploy.training import process
+from sgnas_deploy.training.jobs import generator_job
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -115,7 +116,7 @@ class Setting:
         self, name: str, devices: Sequence[Device], recipe: Recipe
     ) -> tuple[Generator, GeneratorFile]:
         first, *others = devices
-        job = train.Job(
+        job = generator_job.Job(
             space=self.space,
             model=first.model,
             table=first.name,
@@ -127,7 +128,7 @@ class Setting:
             recipe=recipe,
             seed=self.seed,
             more=tuple(
-                train.Further(one.model, TrainedOn(table=one.name, table_sha256=one.sha256))
+                generator_job.Further(one.model, TrainedOn(table=one.name, table_sha256=one.sha256))
                 for one in others
             ),
         )
@@ -145,7 +146,9 @@ class Setting:
         if not kept or generator.read_file(weights).recipe != recipe:
             said(f"training the generator {name}")
             started = time.monotonic()
-            train.run(job, weights, config, "python -m benchmarks.many_devices", NullReporter())
+            generator_job.run(
+                job, weights, config, "python -m benchmarks.many_devices", NullReporter()
+            )
             said(f"trained {name} in {time.monotonic() - started:.0f} s")
         described = generator.read_file(weights)
         return generator.load(weights, self.space, described), described

@@ -28,12 +28,13 @@ from sgnas_deploy.bench.judging import ManyJudge
 from sgnas_deploy.bench.proposals import Proposals
 from sgnas_deploy.bench.scores import SupernetScores
 from sgnas_deploy.events import Event, Reporter, StageAdvanced, stage
-from sgnas_deploy.generator import GeneratorFile, train
+from sgnas_deploy.generator import GeneratorFile
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import scale_of
 from sgnas_deploy.pipeline import train_supernet
 from sgnas_deploy.spaces.cell import to_string
 from sgnas_deploy.training import process
+from sgnas_deploy.training.jobs import generator_job
 from sgnas_deploy.training.requirements import checkpoint_path
 from sgnas_deploy.workspace import Workspace
 
@@ -124,7 +125,7 @@ def _generator(trained: Path, weights: Path, spec: str, seed: int, lines: Lines)
         if found.table_sha256 == tables.sha256(path) and found.recipe == RECIPE:
             return found
     small = spaces.load(SUPERNET)
-    job = train.Job(
+    job = generator_job.Job(
         space=spaces.load(SPACE),
         model=tables.predictor(tables.read(path)),
         table=TABLE,
@@ -144,7 +145,9 @@ def _generator(trained: Path, weights: Path, spec: str, seed: int, lines: Lines)
         "recipe": RECIPE.model_dump(mode="json"),
         "seed": seed,
     }
-    _, described = train.run(job, trained, config, "python -m benchmarks.nasbench201", lines)
+    _, described = generator_job.run(
+        job, trained, config, "python -m benchmarks.nasbench201", lines
+    )
     return described
 
 

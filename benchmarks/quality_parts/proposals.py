@@ -25,6 +25,7 @@ from sgnas_deploy.generator.scale import LatencyModel
 from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.spaces.mixed import SUB_BLOCKS, MixedSpace
 from sgnas_deploy.training import checkpoint, feed, loop, process, recipes
+from sgnas_deploy.training.jobs import generator_job
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -89,15 +90,17 @@ def trained(setting: Setting, name: str, recipe: Recipe) -> MixedGenerator:
             "seed": setting.seed,
         }
         with setting.timed(name) as cost:
-            train.run(job, weights, config, "python -m benchmarks.quality", setting.reporter)
+            generator_job.run(
+                job, weights, config, "python -m benchmarks.quality", setting.reporter
+            )
             cost["images"] = images_of(recipe, len(setting.apart[1]))
     found = generator.load(weights, setting.space, generator.read_file(weights))
     assert isinstance(found, MixedGenerator)  # the space is mixed, and no recipe reads tables
     return found
 
 
-def _job(setting: Setting, recipe: Recipe) -> train.Job:
-    return train.Job(
+def _job(setting: Setting, recipe: Recipe) -> generator_job.Job:
+    return generator_job.Job(
         space=setting.space,
         model=setting.model,
         table=setting.table.stem,
@@ -202,7 +205,7 @@ def probed(setting: Setting, recipe: Recipe) -> tuple[probing.Worth, int]:
     apart = setting.apart[1]
     features = (multiset_features(setting.space),) * len(setting.space.layers)
     job = _job(setting, recipe)
-    worth = train.learned(job, features, frozen, apart, setting.scale, setting.reporter)
+    worth = generator_job.learned(job, features, frozen, apart, setting.scale, setting.reporter)
     return worth, images_of(recipe, len(apart))
 
 

@@ -186,10 +186,10 @@ def _trained(
         return _result(weights, paths, there, there.epochs, started)
     # Training needs torch; whatever can be wrong before is said without it.
     require_training()
-    from sgnas_deploy.generator import train
+    from sgnas_deploy.training.jobs import generator_job
     from sgnas_deploy.training.loop import Running
 
-    job = train.Job(
+    job = generator_job.Job(
         space=space,
         model=model,
         table=path.stem,
@@ -200,11 +200,11 @@ def _trained(
         spec=data_spec(spec),
         recipe=recipe,
         seed=request.seed,
-        more=tuple(train.Further(*both) for both in zip(models, more, strict=True)),
+        more=tuple(generator_job.Further(*both) for both in zip(models, more, strict=True)),
     )
     command = _command(request, paths)
     running = Running(group, request.checkpoint_s, watch)
-    outcome, description = train.run(job, weights, config, command, reporter, running)
+    outcome, description = generator_job.run(job, weights, config, command, reporter, running)
     if group.rank.number == 0:
         workspace.remember("generator", [weights.stem])
     return _result(weights, paths, description, outcome.resumed_at, started)

@@ -10,8 +10,9 @@ import torch
 from benchmarks import many_devices
 from sgnas_deploy import data, supernet, tables
 from sgnas_deploy.errors import BadInput
-from sgnas_deploy.generator import perturbed, train
+from sgnas_deploy.generator import perturbed
 from sgnas_deploy.spaces import load
+from sgnas_deploy.training.jobs import generator_job
 from tests.generator import trained
 from tests.tables import synthetic
 
@@ -75,7 +76,7 @@ def test_a_seed_from_tables_to_regrets(
     assert "all measured" in page
 
     # Nothing is trained twice.
-    monkeypatch.setattr(train, "run", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(generator_job, "run", lambda *_: pytest.fail("trained again"))
     many_devices.main(asked)
     again = json.loads(result.read_text())
     assert again == found

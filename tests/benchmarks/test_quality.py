@@ -115,7 +115,7 @@ def test_going_on_ends_with_the_same(
     def untouched(*_: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("sgnas_deploy.generator.train.run", untouched)
+    monkeypatch.setattr("sgnas_deploy.training.jobs.generator_job.run", untouched)
     # As if it had been killed while it searched.
     [journal] = (folder / "work").glob("*/right-*.jsonl")
     lines = journal.read_bytes().splitlines(keepends=True)

@@ -192,15 +192,15 @@ def test_tables_of_two_spaces_are_refused(ready: Workspace) -> None:
 def test_there_are_many_random_devices_unless_said_otherwise(
     ready: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgnas_deploy.generator import train as training
+    from sgnas_deploy.training.jobs import generator_job
 
     asked: list[int] = []
 
-    def run(job: training.Job, *_: object) -> None:
+    def run(job: generator_job.Job, *_: object) -> None:
         asked.append(job.recipe.perturbed)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "run", run)
+    monkeypatch.setattr(generator_job, "run", run)
     for flags in ({"perturbed": None}, {"perturbed": 0}, {"any_device": False, "perturbed": None}):
         with pytest.raises(KeyboardInterrupt):
             train(ready, **flags)

@@ -13,13 +13,14 @@ from sgnas_deploy import generator, spaces, supernet, tables
 from sgnas_deploy.data import ArrayImages
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter, Stage, stage
-from sgnas_deploy.generator import probing, train
+from sgnas_deploy.generator import probing
 from sgnas_deploy.generator.mixed import MixedGenerator, multiset_features, one_hot
 from sgnas_deploy.generator.probing import Prober, Probes, Teacher, Worth
 from sgnas_deploy.generator.recipe import Recipe
 from sgnas_deploy.generator.scale import scale_of
 from sgnas_deploy.generator.within import best_within
 from sgnas_deploy.spaces.mixed import MixedSpace
+from sgnas_deploy.training.jobs import generator_job
 from sgnas_deploy.training.ranks import Rank
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.reporters import Interrupts
@@ -196,9 +197,9 @@ def test_later_rounds_ask_for_better_networks() -> None:
     assert worth.explained > 0.9
 
 
-def job(made: Workspace, recipe: Recipe) -> train.Job:
+def job(made: Workspace, recipe: Recipe) -> generator_job.Job:
     table = made.find_table(None)
-    return train.Job(
+    return generator_job.Job(
         space=SPACE,
         model=tables.predictor(tables.read(table)),
         table=table.stem,
@@ -215,9 +216,9 @@ def job(made: Workspace, recipe: Recipe) -> train.Job:
 def test_a_generator_learns_from_probes_and_goes_on(ready: Workspace, tmp_path: Path) -> None:
     weights, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train.run(job(ready, RECIPE), weights, {}, "x", Interrupts(1.2))
-    resumed, _ = train.run(job(ready, RECIPE), weights, {}, "x", NullReporter())
-    undisturbed, found = train.run(job(ready, RECIPE), other, {}, "x", NullReporter())
+        generator_job.run(job(ready, RECIPE), weights, {}, "x", Interrupts(1.2))
+    resumed, _ = generator_job.run(job(ready, RECIPE), weights, {}, "x", NullReporter())
+    undisturbed, found = generator_job.run(job(ready, RECIPE), other, {}, "x", NullReporter())
     assert (resumed.resumed_at, undisturbed.resumed_at) == (1, 0)
     assert weights.read_bytes() == other.read_bytes()
     assert found.recipe.taught_by == "probes"
@@ -259,7 +260,7 @@ def test_only_process_0_looks_and_the_others_learn_the_same(ready: Workspace) ->
     for number, images in enumerate((40, 0)):
         own = Second(first.heard) if number else first
         apart = np.arange(images)
-        teacher = train.teacher_of(
+        teacher = generator_job.teacher_of(
             asked,
             own,  # type: ignore[arg-type]
             network,
@@ -278,7 +279,7 @@ def test_too_few_images_apart_are_named(ready: Workspace, tmp_path: Path) -> Non
     )
     own = dataclasses.replace(job(ready, RECIPE), data=few)
     with pytest.raises(BadInput, match="at least 2 are needed"):
-        train.run(own, tmp_path / "a.safetensors", {}, "x", NullReporter())
+        generator_job.run(own, tmp_path / "a.safetensors", {}, "x", NullReporter())
 
 
 def test_what_is_learned_is_better_than_what_is_drawn(
@@ -289,7 +290,7 @@ def test_what_is_learned_is_better_than_what_is_drawn(
     recipe = RECIPE.model_copy(update={"epochs": 8})
     weights = tmp_path / "a.safetensors"
     asked = job(ready, recipe)
-    _, found = train.run(asked, weights, {}, "x", NullReporter())
+    _, found = generator_job.run(asked, weights, {}, "x", NullReporter())
     network = generator.load(weights, SPACE, found)
     scale = scale_of(asked.model, SPACE)
     budgets_s = np.linspace(scale.fastest_s, scale.slowest_s, 7)[1:-1]
