@@ -28,7 +28,7 @@ def keep(environment: Mapping[str, str] = os.environ) -> bool:
     """Let this process keep memory that it has freed, for what it asks for next.
 
     Args:
-        environment: where a user may have set glibc's allocator himself, by `MALLOC_...` or
+        environment: where a user may have set glibc's allocator, by `MALLOC_...` or
             `GLIBC_TUNABLES`; then nothing is changed.
 
     Returns:
