@@ -181,9 +181,10 @@ def summary(record: dict[str, Any]) -> dict[str, Any]:
         "space": record["space"],
         "step": "judge",
         **marks(rows),
-        "fit_seconds": record.get("fit_seconds"),
+        "fit_seconds": record["fit_seconds"],
         "judge_seconds": sum(one.get("seconds", 0.0) for one in judged.values()),
         "rows": rows,
+        "fit": told(record["fit"], record["fit_seconds"]),
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from sgnas_deploy.events import Reporter, stage
 from sgnas_deploy.fitting.budget import Budget
 from sgnas_deploy.fitting.candidates import SETTLED, Candidates
-from sgnas_deploy.fitting.levels import START_S, WARMUP, Launch
+from sgnas_deploy.fitting.levels import Launch
 from sgnas_deploy.fitting.measured import CONFIRMING, Measured
 from sgnas_deploy.fitting.question import LEAST_USED, Question
 from sgnas_deploy.verdict import PercentileTest, Verdict
@@ -43,11 +43,10 @@ LEFT: Final = 0.010
 @final
 @dataclass(frozen=True)
 class Judged:
-    """The fresh launches of a network: their verdict, seconds, and logarithm of its latency."""
+    """The fresh launches of a network, their verdict, and the logarithm of its latency."""
 
     verdict: Verdict
     launches: tuple[Launch, ...]
-    spent_s: float
     level: float
 
 
@@ -144,7 +143,6 @@ class Confirmation:
         return Judged(
             verdict=test.judge(shares, levels).verdict,
             launches=mine,
-            spent_s=_spent_s(mine),
             level=float(np.median(levels)),
         )
 
@@ -153,7 +151,7 @@ class Confirmation:
         fewest, count = self._m.confirming(found.level), len(found.launches)
         if count < CONFIRMING[0]:
             return False
-        if found.spent_s >= self._q.max_seconds:
+        if _spent_s(found.launches) >= self._q.max_seconds:
             return True
         # A FAIL needs no well-known level: the network will not be taken.
         if count < (fewest / 2 if found.verdict == "FAIL" else fewest):
@@ -233,4 +231,4 @@ class Confirmation:
 
 def _spent_s(launches: Sequence[Launch]) -> float:
     """Seconds that launches took."""
-    return sum(START_S + WARMUP * sum(one.samples_s) for one in launches)
+    return sum(one.took_s for one in launches)

@@ -27,7 +27,7 @@ from typing import Final, final
 import numpy as np
 import numpy.typing as npt
 
-from sgnas_deploy.fitting.levels import START_S, WARMUP, Floats, Launch, Levels, Options
+from sgnas_deploy.fitting.levels import Floats, Launch, Levels, Options
 from sgnas_deploy.verdict import PercentileTest
 
 CERTAINTY: Final = 0.98
@@ -113,8 +113,7 @@ def headroom(
     own = np.array([found.of[launch.options] for launch in launches])
     relative = np.log(np.array([launch.samples_s for launch in launches])) - own[:, None]
     levels = np.percentile(relative, percentile, axis=1)
-    run_s = float(np.mean([np.mean(launch.samples_s) for launch in launches]))
-    launch_s = START_S + WARMUP * run_s * float(np.mean([len(one.samples_s) for one in launches]))
+    launch_s = float(np.mean([launch.took_s for launch in launches]))
     test = PercentileTest(1.0, percentile, confidence)
     fewest = max(test.fewest_launches, math.ceil(_PERIOD_S / launch_s))
     most = max(fewest, min(int(max_seconds / launch_s), max(_MOST_LAUNCHES, 2 * fewest)))

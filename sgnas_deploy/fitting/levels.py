@@ -44,9 +44,9 @@ _TELLING: Final = 20.0
 """Launches of networks alike from which on their noise is known well enough to say more."""
 
 
-START_S: Final = 0.25
-WARMUP: Final = 1.3
-"""A launch takes about `START_S` and `WARMUP` times its timed runs."""
+_START_S: Final = 0.25
+_WARMUP: Final = 1.3
+"""A launch takes about `_START_S` and `_WARMUP` times its timed runs."""
 
 
 @final
@@ -67,6 +67,11 @@ class Launch:
     def level(self, percentile: float) -> float:
         """Logarithm of its own percentile, in seconds."""
         return float(np.log(np.percentile(self.samples_s, percentile)))
+
+    @property
+    def took_s(self) -> float:
+        """About how long it took, start and warm-up included."""
+        return _START_S + _WARMUP * sum(self.samples_s)
 
 
 @final

@@ -18,7 +18,7 @@ from tests.tables import synthetic
 
 
 @pytest.mark.parametrize(
-    ("attempt", "gap", "spent_s", "over"),
+    ("attempt", "gap", "timed_s", "over"),
     [
         (1, 0.005, 20.0, True),  # another one takes its place, even if it passed
         (1, 0.03, 20.0, False),  # it would stay: only noise is in the way
@@ -29,7 +29,7 @@ from tests.tables import synthetic
     ],
 )
 def test_who_would_stay_gets_all_the_time(
-    attempt: int, gap: float, spent_s: float, over: bool
+    attempt: int, gap: float, timed_s: float, over: bool
 ) -> None:
     table = synthetic.table()
     model = predictor(table)
@@ -38,6 +38,6 @@ def test_who_would_stay_gets_all_the_time(
     asked = question(table)
     confirmation = Confirmation(asked, known, Candidates(asked, known), NullReporter())
     budget = Budget(float(np.mean(model.range_s)))
-    launches = (Launch(network(0), 0, (budget.budget_s,) * 5),) * MOST_LAUNCHES
-    judged = Judged("UNDECIDED", launches, spent_s, budget.level + math.log1p(-gap))
+    launches = (Launch(network(0), 0, (timed_s / MOST_LAUNCHES / 5,) * 5),) * MOST_LAUNCHES
+    judged = Judged("UNDECIDED", launches, budget.level + math.log1p(-gap))
     assert confirmation.is_over(budget, attempt, judged) == over

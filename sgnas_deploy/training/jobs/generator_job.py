@@ -126,16 +126,14 @@ def run(
     if job.recipe.taught_by == "probes":
         teacher = teacher_of(job, running.group, network, frozen, apart, scale, reporter)
     else:
-        augment = recipes.augmentation(job.data)
-        own = (rank.number, rank.world)
         batches = feed.make(
             job.data,
             apart,
             job.recipe.batch,
-            augment,
+            recipes.augmentation(job.data),
             job.seed,
             workers=running.watch.workers,
-            part=own,
+            part=(rank.number, rank.world),
         )
         cut = parts.of_feed(job.recipe.accumulate, batches, running.group)
     task = GeneratorTask(
