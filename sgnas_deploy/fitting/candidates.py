@@ -18,10 +18,10 @@ from sgnas_deploy.generator.within import best_within
 PER_ROUND: Final = 2
 """New candidates of the solver for a budget in a round after the first."""
 
-NEAR: Final = 0.010
+NEAR: Final = 0.006
 """A candidate that far below its target is not worth another round's search; of those that are
 nearer the one with the highest score is taken."""
-SETTLED: Final = 0.007
+SETTLED: Final = 0.005
 """The same, where its level is known to about as much: good enough not to search on."""
 
 ABOVE: Final = 0.006

@@ -20,7 +20,7 @@ from sgnas_deploy.fitting.budget import Budget
 from sgnas_deploy.fitting.candidates import SETTLED, Candidates
 from sgnas_deploy.fitting.levels import Launch
 from sgnas_deploy.fitting.measured import CONFIRMING, Measured
-from sgnas_deploy.fitting.question import LEAST_USED, Question
+from sgnas_deploy.fitting.question import Question
 from sgnas_deploy.verdict import PercentileTest, Verdict
 
 ATTEMPTS: Final = 3
@@ -192,7 +192,7 @@ class Confirmation:
             if budget.kept is None or (fits and (more or not budget.kept_fits)):
                 budget.kept, budget.kept_fresh = budget.chosen, budget.fresh
                 budget.kept_fits = fits
-            wanted = budget.level + min(math.log(LEAST_USED), math.log1p(-before) - SETTLED)
+            wanted = budget.level + math.log1p(-before) - SETTLED
             enough = fits and (level >= wanted or budget.chosen == ends[1])
             if enough or fastest or attempt == ATTEMPTS:
                 budget.open = False

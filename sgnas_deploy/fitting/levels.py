@@ -11,7 +11,9 @@ a network that fits the core's own cache repeats within half a per cent, while o
 shared cache differs by several per cent, much of that together with all others of its size.
 
 A speed is shrunk towards none where the launches of its sweep do not agree on it. Launches far from
-the rest count less (Huber weights).
+the rest count less (Huber weights). Levels are at the sitting's usual speed, the median over its
+launches: others who use the machine make it slower for a while, never faster than it is alone, so
+that a few slow minutes lift the mean above what a later verdict's percentile will see.
 """
 
 from __future__ import annotations
@@ -80,13 +82,14 @@ class Levels:
     """What the launches of a sitting say.
 
     Attributes:
-        of: logarithm of each network's latency in seconds, at the sitting's mean speed.
+        of: logarithm of each network's latency in seconds, at the sitting's usual speed.
         launches: how often each was launched.
         spreads: standard deviation of a launch around its network's level, the sweep's speed taken
             out; relative.
         spread: the same over all launches (root mean square).
         feels: share of a sweep's speed that each network feels; 1 in the mean of all launches.
-        speeds: what each sweep was slower than the mean, relative, by its number.
+        speeds: what each sweep was slower than usual, relative, by its number; the median over all
+            launches is 0.
     """
 
     of: Mapping[Options, float]
@@ -155,6 +158,8 @@ def levels(launches: Sequence[Launch], percentile: float) -> Levels:
         level = _means(y - feel[of] * speed[at], precision, of)
         off = np.abs(y - level[of] - feel[of] * speed[at]) / spread[of]
         weight = np.minimum(1.0, _HUBER / np.maximum(off, 1e-9))
+    middle = weighted_median(speed[at], np.ones(len(at)))
+    level, speed = level + feel * middle, speed - middle
     return Levels(
         of=dict(zip(networks, level.tolist(), strict=True)),
         launches=dict(zip(networks, count.tolist(), strict=True)),
@@ -219,15 +224,17 @@ def _speeds(rest: Floats, feel: Floats, precision: Floats, at: Ints) -> Floats:
     Variance between sweeps after DerSimonian and Laird (Controlled Clinical Trials 7, 1986).
     """
     known = np.bincount(at, precision * feel**2)
-    raw = np.bincount(at, precision * feel * rest) / known
-    if len(raw) <= 2:
-        return np.zeros(len(raw))
+    # A sweep whose networks feel nothing says nothing of its speed.
+    tells = known > 0
+    if tells.sum() <= 2:
+        return np.zeros(len(known))
+    raw = np.bincount(at, precision * feel * rest) / np.where(tells, known, 1.0)
     total = float(known.sum())
-    excess = float((known * (raw - float(known @ raw) / total) ** 2).sum()) - (len(raw) - 1)
+    excess = float((known * (raw - float(known @ raw) / total) ** 2).sum()) - (tells.sum() - 1)
     variance = excess / (total - float((known**2).sum()) / total)
     if variance <= 0:
-        return np.zeros(len(raw))
-    speed = raw * variance / (variance + 1 / known)
+        return np.zeros(len(known))
+    speed = raw * variance * known / (variance * known + 1)
     # The mean over launches, hence over time: sweeps differ in length.
     return np.asarray(speed - float(speed[at].mean()))
 

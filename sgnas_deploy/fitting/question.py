@@ -74,7 +74,7 @@ class Answer:
         headroom: share of the budget that was to stay free.
         options: the network, None where none was found.
         score: sum of its options' scores.
-        level_s: its latency at the percentile, from all its launches, at the sitting's mean speed.
+        level_s: its latency at the percentile, from all its launches, at the sitting's usual speed.
         table_s: what the table alone predicted for it.
         predicted_s: what the corrected prediction said before it was first launched.
         fresh: the launches that the verdict rests on.

@@ -23,7 +23,7 @@ class Fitted(files.FrozenModel):
         artefact_sha256: of that file.
         table_s: what the table predicted.
         predicted_s: what the corrected prediction said before the network was first launched.
-        measured_s: latency at the percentile, at the sitting's mean speed.
+        measured_s: latency at the percentile, at the sitting's usual speed.
         correction: measured_s / table_s.
         unused: 1 - measured_s / budget_s.
         p50_s: median of the runs that the verdict rests on.

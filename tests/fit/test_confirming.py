@@ -41,3 +41,29 @@ def test_who_would_stay_gets_all_the_time(
     launches = (Launch(network(0), 0, (timed_s / MOST_LAUNCHES / 5,) * 5),) * MOST_LAUNCHES
     judged = Judged("UNDECIDED", launches, budget.level + math.log1p(-gap))
     assert confirmation.is_over(budget, attempt, judged) == over
+
+
+@pytest.mark.parametrize(
+    ("below_target", "attempt", "open_"),
+    [
+        (0.003, 1, False),
+        (0.012, 1, True),  # 95.5 % are used, but more could be
+        (0.012, ATTEMPTS, False),
+    ],
+)
+def test_a_pass_that_uses_too_little_is_kept_and_the_search_goes_on(
+    below_target: float, attempt: int, open_: bool
+) -> None:
+    table = synthetic.table()
+    known = measured(table, predictor(table))
+    known.measure_range()
+    asked = question(table)
+    confirmation = Confirmation(asked, known, Candidates(asked, known), NullReporter())
+    chosen = next(o for o in known.now.believed if o not in known.ends)
+    share = 0.03
+    level = known.now.believed[chosen] + below_target - math.log1p(-share)
+    budget = Budget(math.exp(level), chosen=chosen, verdict="PASS")
+    confirmation._conclude(budget, attempt, share)
+    assert budget.kept == chosen
+    assert budget.kept_fits
+    assert budget.open == open_

@@ -74,6 +74,28 @@ def test_networks_of_a_slow_sweep_are_not_taken_for_slow() -> None:
     assert found.moved == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_few_slow_minutes_do_not_lift_the_levels() -> None:
+    """A later verdict's percentile will most likely not see them; the mean would lie 3 % higher."""
+    slow = (0.0, 0.0, 0.0, 0.1, 0.12, 0.1, 0.0, 0.0, 0.0, 0.0)
+    found = levels(sitting(TRUTH, 10, noise=0.003, speed=slow), 50)
+    for options, level_s in TRUTH.items():
+        assert np.exp(found.of[options]) == pytest.approx(level_s, rel=0.006)
+    assert np.median(list(found.speeds.values())) == pytest.approx(0.0, abs=0.003)
+
+
+def test_a_sweep_of_networks_that_feel_nothing_says_nothing() -> None:
+    """The small network became faster whenever the others became slower, then was alone."""
+    small = network(99)
+    slower = (0.05, -0.05, 0.04, -0.06, 0.05, -0.03)
+    launches = sitting(TRUTH, 6, noise=0.003, speed=slower)
+    against = sitting({small: 1e-4}, 6, noise=0.003, speed=tuple(-s for s in slower), seed=1)
+    alone = [Launch(small, 6 + i, one.samples_s) for i, one in enumerate(against)]
+    found = levels([*launches, *against, *alone], 50)
+    assert found.feels[small] == 0.0
+    assert [found.speeds[6 + i] for i in range(6)] == pytest.approx(6 * [found.speeds[6]])
+    assert np.exp(found.of[small]) == pytest.approx(1e-4, rel=0.03)
+
+
 def test_a_freak_launch_counts_little() -> None:
     launches = sitting(TRUTH, 6, noise=0.003)
     odd = launches[0]
