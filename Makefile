@@ -5,13 +5,17 @@ BIN    := $(VENV)/bin
 WORK   ?= demo-work
 EXTRAS ?= train,cpu
 
-.PHONY: demo test slow lint format clean
+.PHONY: demo test examples slow lint format clean
 
 demo: $(VENV)/.run
 	$(BIN)/sgnas demo --workdir $(WORK)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# Every line of examples/*.md that is not marked as not run.
+examples: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m slow tests/runtime/test_examples.py
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -2,7 +2,7 @@
 
     python examples/classify.py sgnas-work/models/NAME.onnx IMAGE...
 
-It needs the base installation, ONNX Runtime (`pip install 'sgnas-deploy[cpu]'`) and Pillow.
+It needs ONNX Runtime and Pillow, which `pip install '.[cpu]'` in a checkout brings along.
 """
 
 import sys
