@@ -7,6 +7,7 @@ precision, with casts around them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -33,13 +34,30 @@ def unfit(model: onnx.ModelProto, largest: Mapping[str, float]) -> frozenset[str
         largest: largest absolute value that was seen of each tensor; what is not named counts
             as small.
     """
-    bad_weights = {
-        tensor.name for tensor in model.graph.initializer if weight_error(tensor) > MAX_WEIGHT_ERROR
-    }
-    bad = bad_weights | {name for name, value in largest.items() if not value < LARGEST / HEADROOM}
+    errors = {tensor.name: weight_error(tensor) for tensor in model.graph.initializer}
+    added = _added(model)
+    bad = {name for name, value in largest.items() if not value < LARGEST / HEADROOM}
+    for name, error in errors.items():
+        # Of what is only added, overflow alone matters.
+        if error == math.inf or (error > MAX_WEIGHT_ERROR and name not in added):
+            bad.add(name)
     return frozenset(
         node.name for node in model.graph.node if bad.intersection((*node.input, *node.output))
     )
+
+
+def _added(model: onnx.ModelProto) -> frozenset[str]:
+    """Names of what is only added.
+
+    A bias that is too small for half precision is too small to matter there: the sum is rounded to
+    steps no finer than the smallest number that it could be.
+    """
+    added, other = set[str](), set[str]()
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            bias = node.op_type == "Add" or (node.op_type in ("Conv", "Gemm") and place == 2)
+            (added if bias else other).add(name)
+    return frozenset(added - other)
 
 
 def weight_error(tensor: onnx.TensorProto) -> float:

@@ -82,5 +82,17 @@ def test_what_does_not_fit_is_found_and_kept() -> None:
     assert fp16.unfit(model, {large: float("nan")}) == {conv.name, *readers}
 
 
+def test_a_bias_of_rounding_errors_is_no_reason_for_single_precision() -> None:
+    model = single()
+    conv = next(n for n in model.graph.node if n.op_type == "Conv" and len(n.input) == 3)
+    (bias,) = (t for t in model.graph.initializer if t.name == conv.input[2])
+    values = onnx.numpy_helper.to_array(bias).copy()
+    bias.raw_data = np.full_like(values, 1e-8).tobytes()
+    assert fp16.weight_error(bias) == 1.0
+    assert fp16.unfit(model, {}) == frozenset()
+    bias.raw_data = np.full_like(values, 1e6).tobytes()
+    assert fp16.unfit(model, {}) == {conv.name}
+
+
 def test_rounding_alone_is_far_from_the_limit() -> None:
     assert max(map(fp16.weight_error, single().graph.initializer)) < 1e-3
