@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, cast
@@ -65,16 +66,21 @@ class Artefact:
         runtime: what it is bound to, for its sidecar; empty where it runs anywhere.
         source: the ONNX file that it was built from; None for ONNX itself.
         notes: what the user should know of it.
+        kept: names of the nodes that stay in single precision, whatever the precision is.
     """
 
     data: bytes
     runtime: dict[str, str] = field(default_factory=dict)
     source: bytes | None = None
     notes: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 class NotRunHere(EnvironmentProblem):
-    """The artefact is sound and cannot be executed on this machine (built for another device)."""
+    """The artefact is for another machine, or for a GPU and none is here.
+
+    What was made for this machine and fails on it is an error of another kind.
+    """
 
 
 class Format(Protocol):
@@ -92,11 +98,19 @@ class Format(Protocol):
             EnvironmentProblem: something that it needs is not installed.
         """
 
-    def run(self, artefact: bytes, images: Array) -> Array:
+    def run(
+        self, artefact: bytes, images: Array, runtime: Mapping[str, str] | None = None
+    ) -> Array:
         """Logits (n, classes) of images (n, channels, height, width); n is any number.
+
+        Args:
+            artefact: what `build` made.
+            images: normalised.
+            runtime: what `build` said that it is bound to; not needed for what runs anywhere.
 
         Raises:
             NotRunHere: it is for another device; its `source` is compared instead.
+            BadInput: it was made for this machine, and does not load or run here.
             EnvironmentProblem: the runtime is not installed, or refuses the artefact.
         """
 

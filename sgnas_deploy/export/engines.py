@@ -7,10 +7,10 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, final
 
 from sgnas_deploy import targets
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
@@ -19,6 +19,7 @@ from sgnas_deploy.models import Batch
 from sgnas_deploy.targets import Target
 from sgnas_profilers import cuda
 from sgnas_profilers.backends import Option, RunOptions
+from sgnas_profilers.backends.tensorrt import audited
 from sgnas_profilers.transports import Built, OnProgress
 from sgnas_profilers.trt import load as loading
 from sgnas_profilers.trt.build import build as build_here
@@ -29,6 +30,18 @@ BUILDERS: Final = ("tensorrt", "trtexec")
 
 DYNAMIC_BATCHES: Final = (1, 1, 32)
 """Smallest, best and largest batch of an engine whose batch is dynamic: made for single images."""
+
+
+@final
+class TimingCache:
+    """What TensorRT has learnt about kernels; builds on this machine hand it on.
+
+    Attributes:
+        data: of the last build; empty before the first.
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class Wish:
         optimisation_level: 0 to 5; None for TensorRT's own.
         hardware_compatibility: which other GPUs it must run on; None for none.
         compute_capabilities: of the GPUs to build for (`rtx`); empty for a portable engine.
+        timing_cache: shared by all builds of this wish that are made on this machine.
 
     Raises:
         BadInput: a value that cannot be used.
@@ -53,16 +67,25 @@ class Wish:
     optimisation_level: int | None = None
     hardware_compatibility: str | None = None
     compute_capabilities: tuple[str, ...] = ()
+    timing_cache: TimingCache = field(default_factory=TimingCache, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.options("fp32", 1)
 
-    def options(self, precision: str, batch: Batch) -> BuildOptions:
+    def options(self, precision: str, batch: Batch, keep: Sequence[str] = ()) -> BuildOptions:
         """The same as the builder takes it."""
-        return from_request(self.request(precision, batch))
+        return from_request(self.request(precision, batch, keep))
 
-    def request(self, precision: str, batch: Batch) -> Mapping[str, Option]:
-        """The same as a device takes it; what has its default is left out."""
+    def request(
+        self, precision: str, batch: Batch, keep: Sequence[str] = ()
+    ) -> Mapping[str, Option]:
+        """The same as a device takes it; what has its default is left out.
+
+        Args:
+            precision: that all nodes must have,
+            batch: a number, or `dynamic`.
+            keep: but for these.
+        """
         found: dict[str, Option] = {
             "flavour": self.flavour,
             "precision": precision,
@@ -71,6 +94,7 @@ class Wish:
             "hardware_compatibility": self.hardware_compatibility,
             "compute_capabilities": list(self.compute_capabilities) or None,
             "batch": list(DYNAMIC_BATCHES) if batch == "dynamic" else None,
+            "keep": list(keep),
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -145,9 +169,14 @@ def following(reporter: Reporter, name: str) -> Iterator[Callable[[str, float], 
 
 
 def build(
-    onnx: bytes, wish: Wish, precision: str, batch: Batch, on_progress: OnProgress = None
+    onnx: bytes,
+    wish: Wish,
+    precision: str,
+    batch: Batch,
+    on_progress: OnProgress = None,
+    keep: Sequence[str] = (),
 ) -> Built:
-    """Build an engine.
+    """Build an engine, and look at what it became where its GPU is.
 
     Args:
         onnx: the model, in that precision and batch.
@@ -155,22 +184,39 @@ def build(
         precision: that the model must have; an engine in another one is never returned.
         batch: a number, or `dynamic`.
         on_progress: called with a phase and the share of it that is done.
+        keep: names of the model's nodes that are in single precision on purpose.
+
+    Returns:
+        The engine and its facts; `engine_audit` says what the engine inspector has found, or why
+        it was not asked.
 
     Raises:
-        BadInput: the model or an option cannot be used.
+        BadInput: the model or an option cannot be used, or network or engine are in another
+            precision.
         EnvironmentProblem: no TensorRT, no GPU where one is needed, or no way to the device.
     """
     if wish.target is not None:
-        return _build_there(onnx, wish, wish.target, precision, batch, on_progress)
+        return _build_there(onnx, wish, wish.target, precision, batch, on_progress, keep)
     runtime = loading.load(wish.flavour)
     device = None
     if runtime.flavour == "tensorrt":
         gpu = cuda.load().device()
         device = {"gpu": gpu.name, "compute_capability": gpu.compute_capability}
     engine = build_here(
-        onnx, wish.options(precision, batch), on_progress, device=device, runtime=runtime
+        onnx,
+        wish.options(precision, batch, keep),
+        on_progress,
+        timing_cache=wish.timing_cache.data,
+        device=device,
+        runtime=runtime,
     )
-    return Built(engine.plan, {**engine.facts, "built_on": "this machine"})
+    wish.timing_cache.data = engine.timing_cache
+    audit = (
+        "not made: engines of TensorRT for RTX are built without their GPU"
+        if device is None
+        else audited(runtime, engine, precision)
+    )
+    return Built(engine.plan, {**engine.facts, "engine_audit": audit, "built_on": "this machine"})
 
 
 def _build_there(
@@ -180,9 +226,10 @@ def _build_there(
     precision: str,
     batch: Batch,
     on_progress: OnProgress,
+    keep: Sequence[str],
 ) -> Built:
     with targets.transport(target).start(target.backend, RunOptions(1)) as agent:
-        built = agent.build(onnx, wish.request(precision, batch), on_progress)
+        built = agent.build(onnx, wish.request(precision, batch, keep), on_progress)
         hello = agent.hello
     facts = {**built.facts, "built_on": target.device}
     for name in ("model", "l4t", "power_mode"):

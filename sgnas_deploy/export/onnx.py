@@ -48,7 +48,7 @@ def build(job: Job) -> Artefact:
         ranges = calibrate.ranges(_emit(job, "fp32", "dynamic"), job.images)
     model = _emit(job, job.precision, job.batch, ranges, keep)
     onnx.checker.check_model(model, full_check=True)
-    return Artefact(cast(bytes, model.SerializeToString()), notes=notes)
+    return Artefact(cast(bytes, model.SerializeToString()), notes=notes, kept=tuple(keep))
 
 
 def _emit(
@@ -103,7 +103,7 @@ def metadata(job: Job) -> dict[str, str]:
     }
 
 
-def run(artefact: bytes, images: Array) -> Array:
+def run(artefact: bytes, images: Array, runtime: Mapping[str, str] | None = None) -> Array:
     """Logits by ONNX Runtime on the CPU; images are padded to whole batches.
 
     Raises:

@@ -7,6 +7,8 @@ directly, and compiles it for the processor at hand when it is opened. So the ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sgnas_deploy.emitter.weights import Array
@@ -25,18 +27,17 @@ def build(job: Job) -> Artefact:
     """
     version = str(backend.load_runtime().__version__)
     made = onnx.build(job)
-    return Artefact(made.data, {"runtime": "openvino", "version": version}, notes=made.notes)
+    return replace(made, runtime={"runtime": "openvino", "version": version})
 
 
-def run(artefact: bytes, images: Array) -> Array:
+def run(artefact: bytes, images: Array, runtime: Mapping[str, str] | None = None) -> Array:
     """Logits by OpenVINO on the CPU; images are padded to whole batches.
 
     Raises:
         BadInput: OpenVINO cannot read the artefact.
         EnvironmentProblem: OpenVINO is missing.
     """
-    runtime = backend.load_runtime()
-    compiled = backend.compile_model(runtime, artefact, threads=1)
+    compiled = backend.compile_model(backend.load_runtime(), artefact, threads=1)
     request = compiled.create_infer_request()
     shape = compiled.inputs[0].partial_shape
     batch = shape[0].get_length() if shape[0].is_static else None

@@ -235,7 +235,7 @@ def _one(
     reference = network.logits(shown)
     of: Literal["artefact", "source"] = "artefact"
     try:
-        logits = target.run(artefact.data, shown)
+        logits = target.run(artefact.data, shown, artefact.runtime)
     except formats.NotRunHere as error:
         if artefact.source is None:
             raise
@@ -297,7 +297,7 @@ def _check(job: formats.Job, compared: parity.Parity) -> None:
     else:
         cure = (
             f"allow more with --max-drop, or give up {job.precision} with --precision fp32"
-            if compared.max_abs <= compared.limit
+            if compared.max_abs <= compared.limit and compared.cosine >= compared.cosine_limit
             else "calibrate on other images with --calibration, or take --precision fp32"
         )
     raise ClearNo(f"the exported {job.name} {compared.problem}", cure)

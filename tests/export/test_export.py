@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -116,6 +117,13 @@ def describe(
         images=100,
     )
     files.write_model(path.with_suffix(".json"), model)
+
+
+def rewrite(path: Path, state: dict[str, Any], data: DataSet | None) -> None:
+    """Give a model other weights."""
+    found = models.read_model_file(path).architecture
+    path.write_bytes(safetensors_torch.save(state))
+    describe(path, found, data=data)
 
 
 def table(form: str, batch: int, precision: str = "fp32") -> LatencyTable:
@@ -425,7 +433,7 @@ def test_accuracy_beyond_the_limit_is_a_clear_no(
     onnx_format = export.load("onnx")
     run_onnx = onnx_format.run
 
-    def worse(artefact: bytes, shown: Array) -> Array:
+    def worse(artefact: bytes, shown: Array, runtime: object = None) -> Array:
         """Every answer is the second best, by a hair."""
         logits = run_onnx(artefact, shown)
         rows = np.arange(len(logits))
@@ -442,6 +450,98 @@ def test_accuracy_beyond_the_limit_is_a_clear_no(
     assert "the limit is 2.00%" in error.message
     assert error.cure == "allow more with --max-drop, or give up int8 with --precision fp32"
     assert run(workspace, **flags, max_drop=1.0).precision == "int8"
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("fp16", 0.02), ("int8", 0.3)])
+def test_a_logit_beyond_the_limit_of_a_lower_precision_is_a_clear_no(
+    workspace: Workspace,
+    digits: DataSet,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    limit: float,
+) -> None:
+    onnx_format = export.load("onnx")
+    run_onnx = onnx_format.run
+
+    def off(artefact: bytes, shown: Array, runtime: object = None) -> Array:
+        """One logit of one image is wrong, the answer stays as it is."""
+        logits = run_onnx(artefact, shown)
+        logits[3, logits[3].argmin()] -= (2 * limit) * np.abs(logits).max()
+        return logits
+
+    trained(workspace, data=digits)
+    flags = {"models": ("net",), "precision": precision, "max_drop": 1.0}
+    monkeypatch.setattr(onnx_format, "run", off)
+    error = refused(workspace, ClearNo, **flags)
+    assert "exported net differs from the PyTorch network by" in error.message
+    assert error.cure == "calibrate on other images with --calibration, or take --precision fp32"
+    monkeypatch.setattr(onnx_format, "run", run_onnx)
+    assert run(workspace, **flags).precision == precision
+
+
+def test_a_cosine_below_the_limit_is_a_clear_no(
+    workspace: Workspace, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx_format = export.load("onnx")
+    run_onnx = onnx_format.run
+
+    def turned(artefact: bytes, shown: Array, runtime: object = None) -> Array:
+        """The logits of the image with the smallest ones are turned, all within their limit."""
+        logits = run_onnx(artefact, shown)
+        row = logits[np.linalg.norm(logits, axis=1).argmin()]
+        row -= 0.2 * np.abs(logits).max() * np.sign(row)
+        return logits
+
+    path = trained(workspace, data=digits)
+    state = safetensors_torch.load_file(path)
+    state["head.classifier.conv.bias"] -= 1  # which makes the logits of all images alike
+    rewrite(path, state, digits)
+    monkeypatch.setattr(onnx_format, "run", turned)
+    error = refused(workspace, ClearNo, models=("net",), precision="int8", max_drop=1.0)
+    assert "exported net gives an image logits at a cosine of" in error.message
+    assert "the limit is 0.9" in error.message
+    assert error.cure == "calibrate on other images with --calibration, or take --precision fp32"
+
+
+@pytest.mark.parametrize("with_data", [True, False])
+def test_what_half_precision_cannot_hold_stays_in_single_and_is_named(
+    workspace: Workspace, digits: DataSet, with_data: bool
+) -> None:
+    """The same function, with a convolution a million times larger and the next one smaller."""
+    data = digits if with_data else None
+    path = trained(workspace, data=data)
+    state = safetensors_torch.load_file(path)
+    for name in state:
+        if name.endswith("bn.bias"):
+            state[name] += 0.1  # zeros but for rounding would not fit either
+    state["stem.project.bn.weight"] *= 1e6
+    state["stem.project.bn.bias"] *= 1e6
+    state["layers.0.k7.expand.conv.weight"] *= 1e-6
+    rewrite(path, state, data)
+    said: list[str] = []
+
+    class Ear:
+        def event(self, event: Event) -> None:
+            if isinstance(event, Warned):
+                said.append(event.text)
+
+    request = ExportRequest(
+        workdir=workspace.root, models=("net",), precision="fp16", max_drop=0.05
+    )
+    (one,) = run_export(request, Ear()).files
+    assert one.checks is not None
+    assert one.checks.max_abs <= one.checks.limit
+    graph = onnx.load(one.path).graph
+    single = {t.name for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
+    kept = ("stem.project", "layers.0.k7.expand")
+    assert single == {f"{name}.{part}.single" for name in kept for part in ("weight", "bias")}
+    casts = {node.input[0] for node in graph.node if node.op_type == "Cast"}
+    # From half to single before the two, and back behind them; the images, the logits.
+    assert {"stem.depthwise.relu6", "layers.0.k7.expand", "images"} < casts
+    assert len(casts) == 4
+    (note,) = (text for text in said if "half precision" in text)
+    assert note.startswith(f"net: 2 of {len(graph.node) - len(casts)} nodes leave the range")
+    assert "first layers.0.k7.expand: slower than its table says" in note
 
 
 def test_int8_needs_images(workspace: Workspace) -> None:
@@ -493,7 +593,7 @@ def test_what_is_so_for_all_models_is_said_once(
             made = real.build(job)
             return export.Artefact(made.data, source=made.data, notes=("it is slow",))
 
-        def run(self, artefact: bytes, images: Array) -> Array:
+        def run(self, artefact: bytes, images: Array, runtime: object = None) -> Array:
             raise export.NotRunHere("there is no GPU")
 
     loads = iter([Elsewhere()])  # for the models; then for their source, and to write

@@ -36,6 +36,24 @@ def test_the_limit_follows_the_size_of_the_logits() -> None:
     assert not parity.compare(small + np.float32(0.001), small).passed
 
 
+@pytest.mark.parametrize(
+    ("precision", "turned", "passes"),
+    [("fp16", 0.03, True), ("fp16", 0.06, False), ("int8", 0.4, True), ("int8", 0.6, False)],
+)
+def test_the_direction_of_each_images_logits_has_a_limit_of_its_own(
+    precision: str, turned: float, passes: bool
+) -> None:
+    """One image of small logits, among large ones that make every single difference small."""
+    reference = np.array([[100.0, 0.0], [1.0, 0.0]], np.float32)
+    exported = np.array([[100.0, 0.0], [1.0, turned]], np.float32)
+    found = parity.compare(exported, reference, precision)
+    assert found.max_abs < found.limit
+    assert found.cosine == pytest.approx(1 / np.hypot(1, turned))
+    assert found.passed is passes
+    if not passes:
+        assert f"at a cosine of {found.cosine:.4f}" in found.problem
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_never_passes(bad: float) -> None:
     good = np.ones((2, 3), np.float32)

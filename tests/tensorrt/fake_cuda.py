@@ -17,8 +17,11 @@ class FakeCuda:
 
     name = "fake-cuda 1.0"
 
-    def __init__(self, graphs: bool = True, capturable: bool = True) -> None:
+    def __init__(
+        self, graphs: bool = True, capturable: bool = True, compute_capability: str = "8.7"
+    ) -> None:
         self.graphs = graphs
+        self.compute_capability = compute_capability
         self.capturable = capturable
         self.calls: Counter[str] = Counter()
         self.memory: dict[int, bytes] = {}
@@ -28,7 +31,7 @@ class FakeCuda:
         self._next = 1000
 
     def device(self) -> Device:
-        return Device("Fake Orin", "8.7", "12.6", "12.6")
+        return Device("Fake Orin", self.compute_capability, "12.6", "12.6")
 
     def allocate(self, size: int) -> int:
         self.memory[self._number()] = bytes(size)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +42,10 @@ class Tensor(SimpleNamespace):
 
 
 class Layer:
-    def __init__(self, kind: LayerType, inputs: Sequence[Tensor], outputs: Sequence[Tensor]):
+    def __init__(
+        self, name: str, kind: LayerType, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> None:
+        self.name = name
         self.type = kind
         self._inputs, self._outputs = inputs, outputs
         self.num_outputs = len(outputs)
@@ -88,7 +91,8 @@ class IProgressMonitor:
 
 
 class Config:
-    def __init__(self) -> None:
+    def __init__(self, refuse_profile: Callable[[], None] | None = None) -> None:
+        self._refuse_profile = refuse_profile
         self.set: dict[str, Any] = {}
         self.progress_monitor: Any = None
         self.profiling_verbosity: Any = None
@@ -114,7 +118,10 @@ class Config:
 
     def add_optimization_profile(self, profile: Any) -> int:
         self.set["profile"] = profile.shapes
-        return 0
+        if self._refuse_profile is None:
+            return 0
+        self._refuse_profile()
+        return -1
 
 
 class Profile:
@@ -185,13 +192,17 @@ class Context:
 
 
 class FakeTrt:
-    """The module. `said` is put into the log by a build that fails."""
+    """The module. `said` is put into the log by a build that fails; `inspected` is the type that
+    the inspector tells of every convolution, whatever was asked for; with `profiles` off a range of
+    batches is refused."""
 
     def __init__(self, gpu: FakeCuda | None = None) -> None:
         self.gpu = gpu or FakeCuda()
         self.said: list[str] = []
+        self.inspected: str | None = None
+        self.profiles = True
         self.room = True
-        self.builds = 0
+        self.builds = self.loads = 0
         self.configs: list[Config] = []
         self.__version__ = "10.3.0.26"
         self.ILogger = ILogger
@@ -215,7 +226,10 @@ class FakeTrt:
             return Network()
 
         def create_builder_config() -> Config:
-            self.configs.append(Config())
+            def refuse() -> None:
+                log.log(Severity.ERROR, "Invalid optimization profiles for input tensors images.")
+
+            self.configs.append(Config(None if self.profiles else refuse))
             return self.configs[-1]
 
         return SimpleNamespace(
@@ -238,6 +252,7 @@ class FakeTrt:
             network.outputs = [_tensor(put) for put in graph.output]
             network.layers = [
                 Layer(
+                    node.name,
                     _OPERATORS.get(node.op_type, LayerType.ELEMENTWISE),
                     [Tensor(name=name, dtype=kinds[name]) for name in node.input],
                     [Tensor(name=name, dtype=kinds.get(name)) for name in node.output],
@@ -250,6 +265,7 @@ class FakeTrt:
 
     def Runtime(self, log: Any) -> Any:
         def deserialize_cuda_engine(plan: bytes) -> Engine | None:
+            self.loads += 1
             if not plan.startswith(b"{"):
                 log.log(Severity.ERROR, "The engine plan file is not compatible.")
                 return None
@@ -277,22 +293,32 @@ class FakeTrt:
         def told(puts: list[Tensor]) -> list[Any]:
             return [(put.name, put.dtype.name, put.shape) for put in puts]
 
-        layers = [
-            {
-                "Name": f"{layer.type.name.lower()} + relu",
-                "LayerType": "CaskConvolution",
-                "Inputs": [{"Name": "x", "Format/Datatype": f"Row major linear {name} format"}],
-            }
+        quantised = {
+            layer.get_output(0).name
             for layer in network.layers
-            if layer.type in (LayerType.CONVOLUTION, LayerType.MATRIX_MULTIPLY)
-            for name in [{"FLOAT": "FP32", "HALF": "FP16"}[layer.get_input(0).dtype.name]]
-        ]
+            if layer.type == LayerType.DEQUANTIZE
+        }
+        layers = []
+        for layer in network.layers:
+            if layer.type in (LayerType.CONVOLUTION, LayerType.MATRIX_MULTIPLY):
+                source = layer.get_input(0)
+                kind = {"FLOAT": "FP32", "HALF": "FP16"}[source.dtype.name]
+                kind = self.inspected or ("Int8" if source.name in quantised else kind)
+                copy = f"Reformatting CopyNode for Input Tensor 0 to {layer.name or 'conv'}"
+                layers += [_told(copy, "Reformat", "FP32"), _told(f"{layer.name} + relu",
+                           "CaskConvolution", kind)]  # fmt: skip
         text = {
             "inputs": told(network.inputs),
             "outputs": told(network.outputs),
             "layers": {"Layers": [*layers, "reformat"], "Bindings": ["x"]},
         }
         return json.dumps(text).encode()
+
+
+def _told(name: str, kind: str, precision: str) -> dict[str, Any]:
+    """A layer as the inspector tells it."""
+    source = {"Name": "x", "Format/Datatype": f"Row major linear {precision} format"}
+    return {"Name": name, "LayerType": kind, "Inputs": [source]}
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:

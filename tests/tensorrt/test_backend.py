@@ -99,6 +99,47 @@ def test_an_engine_is_built_audited_and_opened_as_a_plan() -> None:
     assert bench.trt.builds == builds, "a plan is not built again"
 
 
+@pytest.mark.parametrize(
+    ("model", "precision", "inspected"),
+    [
+        (trt_models.network(trt_models.HALF), "fp16", "FP32"),
+        (trt_models.network(), "fp32", "Half"),
+        (trt_models.quantised(), "int8", "FP32"),
+    ],
+)
+def test_an_engine_that_the_inspector_finds_in_another_precision_is_refused(
+    model: bytes, precision: str, inspected: str
+) -> None:
+    bench = Bench()
+    bench.trt.inspected = inspected
+    with pytest.raises(BadInput, match=f"{precision} was asked for.*by its inspector") as no:
+        bench.backend.build(model, {"precision": precision}, lambda *_: None)
+    assert "of 2 convolutions" in no.value.message
+    assert no.value.cure is not None
+    assert "--precision fp32" in no.value.cure
+    bench.trt.inspected = None
+    _, facts = bench.backend.build(model, {"precision": precision}, lambda *_: None)
+    assert precision in facts["engine_audit"]
+
+
+def test_what_the_inspector_does_not_show_is_told_and_refuses_nothing() -> None:
+    bench = Bench()
+    bench.trt.inspected = "mystery"
+    model = trt_models.network(trt_models.HALF)
+    _, facts = bench.backend.build(model, {"precision": "fp16"}, lambda *_: None)
+    assert facts["engine_audit"].startswith("2 unknown of 2")
+    assert facts["engine_audit"].endswith("the types of 2 are not shown")
+
+
+def test_a_range_of_batches_that_tensorrt_refuses() -> None:
+    bench = Bench()
+    bench.trt.profiles = False
+    options = {"batch": [1, 2, 4]}
+    with pytest.raises(BadInput, match="TensorRT refuses the batches 1, 2, 4: Invalid") as no:
+        bench.backend.build(trt_models.network(batch="n"), options, lambda *_: None)
+    assert no.value.cure == "give other batches, or export the model with a fixed one"
+
+
 def test_a_cancelled_build_leaves_no_engine() -> None:
     def stop(phase: str, share: float) -> None:
         raise KeyboardInterrupt

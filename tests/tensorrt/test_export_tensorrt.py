@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sgnas_cli.main import run as sgnas
 from sgnas_deploy import architectures, files, models, spaces, targets
 from sgnas_deploy.architectures import Architecture
 from sgnas_deploy.data import Preprocessing
-from sgnas_deploy.errors import BadInput, EnvironmentProblem, SgnasError
+from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem, SgnasError
 from sgnas_deploy.events import Event, NullReporter, StageAdvanced, StageStarted, Warned
-from sgnas_deploy.export import NotRunHere, engines, tensorrt
+from sgnas_deploy.export import onnx as onnx_format
 from sgnas_deploy.pipeline.export import ExportRequest, ExportResult
 from sgnas_deploy.pipeline.export import export as run_export
 from sgnas_deploy.workspace import Workspace
-from sgnas_profilers import cuda
 from sgnas_profilers.backends import Option, RunOptions
 from sgnas_profilers.backends.tensorrt import TensorRtBackend
 from sgnas_profilers.transports import Built, Hello, OnProgress
-from sgnas_profilers.trt import load as loading
 from sgnas_profilers.trt import plans
 from sgnas_profilers.trt.load import Runtime
-from tests.tensorrt import fake_trtexec, trt_models
-from tests.tensorrt.fake_cuda import FakeCuda
+from tests.tensorrt import fake_trtexec
 from tests.tensorrt.fake_trt import FakeTrt
 
 torch = pytest.importorskip("torch")
@@ -124,11 +121,44 @@ def test_an_engine_in_each_precision_and_its_manifest(
         assert manifest.checks.of == "source"
     warned = [event.text for event in listener.heard if isinstance(event, Warned)]
     assert any("not yet run on hardware" in text for text in warned)
+    assert facts["engine_audit"].startswith("not made")
+    (found,) = (text for text in warned if "asked for was" in text)
+    assert f"asked for was {precision}: the network has {facts['precision_audit']}" in found
+    assert facts["engine_audit"] in found
     assert any("the engine cannot run on this machine" in text for text in warned)
     started = [event for event in listener.heard if isinstance(event, StageStarted)]
     assert ("building net", 100) in [(event.name, event.total) for event in started]
     told = [event for event in listener.heard if isinstance(event, StageAdvanced)]
     assert max(event.done for event in told if event.name == "building net") == 100
+
+
+def test_only_what_the_exporter_has_kept_may_be_in_single_precision(
+    rtx: Runtime, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workspace.models / "net.safetensors"
+    state = safetensors_torch.load_file(path)
+    for name in state:
+        if name.endswith("bn.bias"):
+            state[name] += 0.1  # zeros but for rounding would not fit either
+    state["stem.project.bn.weight"] *= 1e6
+    state["stem.project.bn.bias"] *= 1e6
+    for name in state:
+        if name.startswith("layers.0.") and name.endswith("expand.conv.weight"):
+            state[name] *= 1e-6
+    files.write_bytes(path, bytes(safetensors_torch.save(state)))
+    beside = path.with_suffix(".json")
+    told = json.loads(beside.read_text())
+    beside.write_text(json.dumps({**told, "weights_sha256": files.sha256_of(path)}))
+    export(workspace, flavour="rtx", precision="fp16")
+    facts = models.read_export_file(workspace.models / "net.plan").runtime
+    assert ", 2 fp32 of " in facts["precision_audit"]
+    (workspace.models / "net.plan").unlink()
+
+    build = onnx_format.build
+    monkeypatch.setattr(onnx_format, "build", lambda job: replace(build(job), kept=()))
+    with pytest.raises(BadInput, match=r"nobody has kept 'stem\.project' in fp32"):
+        export(workspace, flavour="rtx", precision="fp16")
+    assert not (workspace.models / "net.plan").exists()
 
 
 def test_the_same_network_gives_the_same_engine(rtx: Runtime, workspace: Workspace) -> None:
@@ -207,9 +237,8 @@ class FakeAgent:
 
     hello = Hello(2, "0", {"model": "Orin", "power_mode": "MAXN", "python": "3.10"}, {})
 
-    def __init__(self) -> None:
-        gpu = FakeCuda()
-        self._backend = TensorRtBackend("auto", lambda: gpu, FakeTrt(gpu).runtime)
+    def __init__(self, trt: FakeTrt) -> None:
+        self._backend = TensorRtBackend("auto", lambda: trt.gpu, trt.runtime)
 
     def build(
         self, model: bytes, options: Mapping[str, Option], on_progress: OnProgress = None
@@ -219,22 +248,36 @@ class FakeAgent:
         return Built(*self._backend.build(model, options, on_progress))
 
 
+class Way:
+    """A transport to it."""
+
+    name = "ssh"
+
+    def __init__(self, trt: FakeTrt) -> None:
+        self._trt = trt
+        self.started: list[tuple[str, RunOptions]] = []
+
+    @contextmanager
+    def start(self, backend: str, options: RunOptions) -> Iterator[FakeAgent]:
+        self.started.append((backend, options))
+        yield FakeAgent(self._trt)
+
+
 def test_an_engine_of_a_device_is_built_there_and_comes_back(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[tuple[str, RunOptions]] = []
-
-    class Way:
-        name = "ssh"
-
-        @contextmanager
-        def start(self, backend: str, options: RunOptions):  # type: ignore[no-untyped-def]
-            started.append((backend, options))
-            yield FakeAgent()
-
-    monkeypatch.setattr(targets, "transport", lambda target: Way())
-    export(workspace, device="jetson", host="me@board", precision="fp32", optimisation_level=4)
-    assert started == [("tensorrt", RunOptions(1))]
+    way = Way(FakeTrt())
+    monkeypatch.setattr(targets, "transport", lambda target: way)
+    listener = Listener()
+    export(
+        workspace,
+        listener,
+        device="jetson",
+        host="me@board",
+        precision="fp32",
+        optimisation_level=4,
+    )
+    assert way.started == [("tensorrt", RunOptions(1))]
     manifest = models.read_export_file(workspace.models / "net.plan")
     facts = manifest.runtime
     assert facts["flavour"] == "tensorrt"
@@ -243,8 +286,23 @@ def test_an_engine_of_a_device_is_built_there_and_comes_back(
     assert facts["device_model"] == "Orin"
     assert facts["device_power_mode"] == "MAXN"
     assert facts["optimisation_level"] == "4"
+    warned = [event.text for event in listener.heard if isinstance(event, Warned)]
+    assert any(f"by its inspector: {facts['engine_audit']}" in text for text in warned)
+    assert " fp32 of " in facts["engine_audit"]
     assert manifest.checks is not None
     assert manifest.checks.of == "source"
+
+
+def test_the_engine_itself_is_compared_where_its_gpu_is(
+    workspace: Workspace, here: FakeTrt
+) -> None:
+    """The fake engine answers nothing but zeros: that is seen, and nothing is written."""
+    with pytest.raises(ClearNo, match="exported net differs from the PyTorch network"):
+        export(workspace, precision="fp32")
+    here.room = False
+    with pytest.raises(EnvironmentProblem, match="too little memory"):
+        export(workspace, precision="fp32")
+    assert not list(workspace.models.glob("*.plan*"))
 
 
 def test_from_a_registered_board_to_a_verdict(
@@ -277,30 +335,17 @@ def test_from_a_registered_board_to_a_verdict(
     assert "the engine is for TensorRT version 10.3.0, this device has 11.4.1" in told
 
 
-def test_an_engine_runs_where_its_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = FakeCuda()
-    trt = FakeTrt(gpu)
-    plan, _ = TensorRtBackend("auto", lambda: gpu, trt.runtime).build(
-        trt_models.network(), {}, lambda *_: None
-    )
-    monkeypatch.setattr(cuda, "load", lambda: gpu)
-    monkeypatch.setattr(loading, "load", trt.runtime)
-    logits = tensorrt.run(plan, np.ones((3, 3, 16, 16), np.float32))
-    assert logits.shape == (3, 10)
-    with pytest.raises(NotRunHere, match="cannot run on this machine: TensorRT cannot load"):
-        tensorrt.run(b"of another GPU", np.ones((3, 3, 16, 16), np.float32))
-
-
-def test_tensorrt_on_this_machine_needs_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    trt = FakeTrt()
-    monkeypatch.setattr(loading, "load", trt.runtime)
-
-    def no_gpu() -> Callable[[], None]:
-        raise EnvironmentProblem("CUDA cannot be used")
-
-    monkeypatch.setattr(cuda, "load", no_gpu)
-    with pytest.raises(EnvironmentProblem, match="CUDA cannot be used"):
-        engines.build(trt_models.network(), engines.Wish(), "fp32", 1)
-    monkeypatch.setattr(cuda, "load", lambda: trt.gpu)
-    built = engines.build(trt_models.network(), engines.Wish(), "fp32", 1)
-    assert built.facts["gpu"] == "Fake Orin"
+@pytest.mark.parametrize("where", ["this machine", "a device"])
+def test_an_fp32_engine_for_an_fp16_request_is_refused_wherever_it_is_built(
+    workspace: Workspace, here: FakeTrt, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(targets, "transport", lambda target: Way(here))
+    flags: dict[str, object] = {}
+    if where == "a device":
+        flags = {"device": "jetson", "host": "me@board"}
+    here.inspected = "FP32"
+    with pytest.raises(BadInput, match=r"fp16 was asked for.*by its inspector.* \d+ fp32 of") as no:
+        export(workspace, None, precision="fp16", **flags)
+    assert no.value.exit_code == 2
+    assert here.builds == 1
+    assert not list(workspace.models.glob("*.plan*"))

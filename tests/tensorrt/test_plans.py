@@ -88,6 +88,17 @@ def test_which_gpus_an_engine_runs_on(built_for: str, level: str, gpu: str, runs
             plans.check(PLAN, manifest, here)
 
 
+def test_what_is_known_without_a_gpu_is_compared_and_the_rest_passes() -> None:
+    plans.check_early(PLAN, MANIFEST, {})
+    plans.check_early(PLAN, MANIFEST, {"platform": "Linux-aarch64"})
+    with pytest.raises(BadInput, match="platform Linux-aarch64, this device has Linux-x86_64"):
+        plans.check_early(PLAN, MANIFEST, {"platform": "Linux-x86_64"})
+    with pytest.raises(BadInput, match="not the one"):
+        plans.check_early(b"another engine", MANIFEST, {})
+    with pytest.raises(BadInput, match="does not say its TensorRT version"):
+        plans.check_early(PLAN, {**MANIFEST, "version": ""}, {})
+
+
 def test_an_engine_of_an_older_onnx_file_is_stale() -> None:
     assert not plans.stale(MANIFEST, b"onnx")
     assert plans.stale(MANIFEST, b"newer onnx")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import TensorProto
 
@@ -99,6 +101,14 @@ def test_an_fp32_engine_is_never_called_anything_else(rtx: Runtime, precision: s
             id="shapes",
         ),
         pytest.param(trt_models.quantised(bias=True), "DequantizeLinear.*Int32", id="int32-bias"),
+        pytest.param(trt_models.quantised(zero=np.int8(3)), "Non-zero zero point", id="asymmetric"),
+        pytest.param(
+            trt_models.quantised(zero=np.uint8(128)), "unsigned 8-bit integers", id="unsigned"
+        ),
+        # TensorRT itself builds from these without a word.
+        pytest.param(
+            trt_models.quantised(zero=np.uint8(0)), "unsigned 8-bit integers", id="unsigned-0"
+        ),
         pytest.param(trt_models.network(batch="n"), "dynamic shape", id="no-profile"),
     ],
 )
@@ -110,14 +120,43 @@ def test_a_model_that_cannot_be_built_is_named(rtx: Runtime, model: bytes, why: 
     assert "\n" not in no.value.message
 
 
+@pytest.mark.parametrize("zero", [np.int8(3), np.uint8(128)])
+def test_integers_of_the_wrong_kind_have_their_own_cure(
+    rtx: Runtime, zero: np.int8 | np.uint8
+) -> None:
+    with pytest.raises(BadInput) as no:
+        build(trt_models.quantised(zero=zero), RTX)
+    assert no.value.cure is not None
+    assert "--format tensorrt --precision int8" in no.value.cure
+
+
+def test_a_range_of_batches_that_tensorrt_refuses(rtx: Runtime) -> None:
+    options = BuildOptions(flavour="rtx", batch=(1, 2, 4))
+    object.__setattr__(options, "batch", (4, 2, 1))  # past our own check
+    with pytest.raises(BadInput, match=r"refuses the batches 4, 2, 1: .*MIN<=OPT<=MAX") as no:
+        build(trt_models.network(batch="n"), options)
+    assert no.value.cure == "give other batches, or export the model with a fixed one"
+
+
+def test_one_layer_outside_the_keep_list_is_refused(rtx: Runtime) -> None:
+    options = BuildOptions(flavour="rtx", precision="int8")
+    kept = replace(options, keep=("classifier",))
+    assert build(trt_models.quantised(), kept).audit.counts == {"int8": 1, "fp32": 1}
+    with pytest.raises(BadInput, match="nobody has kept 'classifier' in fp32"):
+        build(trt_models.quantised(), replace(options, keep=()))
+
+
 def test_weights_beside_the_file_are_found_only_by_its_path(rtx: Runtime, tmp_path: Path) -> None:
     path = trt_models.with_external_weights(tmp_path)
     with pytest.raises(BadInput, match="lie in another file"):
         build(path.read_bytes(), RTX)
     assert build(path.read_bytes(), RTX, path=str(path)).plan == build(trt_models.network()).plan
-    (tmp_path / "outside.bin").unlink()
-    with pytest.raises(BadInput, match="initializer"):
-        build(path.read_bytes(), RTX, path=str(path))
+    for there in (tmp_path / "elsewhere" / path.name, path):
+        (tmp_path / "outside.bin").unlink(missing_ok=there == path)
+        message = f"the model at {there} has weights in 'outside.bin', and there is no such file"
+        with pytest.raises(BadInput, match=message) as no:
+            build(path.read_bytes(), RTX, path=str(there))
+        assert no.value.cure == "put it there, or save the model as one file"
 
 
 def test_a_dynamic_batch_has_a_range(rtx: Runtime) -> None:

@@ -149,6 +149,9 @@ def test_an_engine_is_built_and_timed_as_a_plan(
     )
     assert plan.startswith(b"engine of ")
     assert facts["version"] == "10.3.0"
+    assert facts["precision"] == "fp32"
+    assert facts["precision_audit"].startswith("2 fp32 of 2")
+    assert facts["engine_audit"].startswith("not made")
     assert told == [0.0, 1.0]
     flags = set(calls()[-1])
     assert {
@@ -177,6 +180,30 @@ def test_an_engine_is_built_and_timed_as_a_plan(
 def test_what_trtexec_cannot_build(program: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         trtexec.backend().build(MODEL, options, lambda *_: None)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (trt_models.network(), {"precision": "fp16"}, "but the ONNX file has 2 fp32 of 2"),
+        (
+            trt_models.quantised(),
+            {"precision": "int8", "keep": []},
+            "nobody has kept 'classifier' in fp32",
+        ),
+    ],
+)
+def test_a_file_in_another_precision_is_refused_before_trtexec_sees_it(
+    program: Path,
+    calls: Callable[[], list[list[str]]],
+    model: bytes,
+    options: dict[str, object],
+    message: str,
+) -> None:
+    backend = trtexec.backend()
+    with pytest.raises(BadInput, match=message):
+        backend.build(model, options, lambda *_: None)  # type: ignore[attr-defined]
+    assert all("--help" in flags for flags in calls()), "nothing but its version was asked for"
 
 
 def test_a_symbolic_batch_is_refused(program: Path) -> None:

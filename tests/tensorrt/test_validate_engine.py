@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from sgnas_deploy import files, models
 from sgnas_deploy.errors import BadInput
+from sgnas_deploy.events import NullReporter
 from sgnas_deploy.pipeline.validate import ValidateRequest, validate
+from sgnas_deploy.verdict.jobs import jobs_of
 from sgnas_deploy.workspace import Workspace
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.backends.tensorrt import TensorRtBackend
@@ -19,6 +21,7 @@ from sgnas_profilers.transports import Hello, Measurement
 from tests.tensorrt import trt_models
 from tests.tensorrt.fake_cuda import RUN_S, FakeCuda
 from tests.tensorrt.fake_trt import FakeTrt
+from tests.tensorrt.leftovers import FRESH, STALE, Beside
 from tests.verdict import exported
 
 
@@ -63,9 +66,12 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return Workspace(tmp_path / "work")
 
 
+SOURCE = trt_models.network()
+
+
 def put(workspace: Workspace, board: Board, batch: models.Batch = 1) -> Path:
     """An engine that was built on the board, as `sgnas export` leaves it."""
-    plan, facts = board.backend.build(trt_models.network(), {}, lambda *_: None)
+    plan, facts = board.backend.build(SOURCE, {}, lambda *_: None)
     source = exported.put(workspace, "source")
     found = models.read_export_file(source)
     path = workspace.models / "net.plan"
@@ -77,6 +83,7 @@ def put(workspace: Workspace, board: Board, batch: models.Batch = 1) -> Path:
             "batch": batch,
             "artefact_sha256": hashlib.sha256(plan).hexdigest(),
             "artefact_bytes": len(plan),
+            "source_sha256": hashlib.sha256(SOURCE).hexdigest(),
             "runtime": {**facts, "built_on": "shelf"},
         }
     )
@@ -122,3 +129,46 @@ def test_a_dynamic_engine_and_its_accuracy_are_refused(workspace: Workspace) -> 
         validate(request(workspace, put(workspace, board, "dynamic")))
     with pytest.raises(BadInput, match="its accuracy is not measured"):
         validate(request(workspace, put(workspace, board), data="digits"))
+
+
+@pytest.mark.parametrize("beside", STALE.values(), ids=STALE)
+def test_a_stale_engine_is_refused_before_the_device_is_asked(
+    workspace: Workspace, beside: Beside
+) -> None:
+    board = Board()
+    path = put(workspace, board)
+    beside.put(path, SOURCE)
+    with pytest.raises(BadInput, match=beside.refusal) as no:
+        validate(request(workspace, path), transport=board)  # type: ignore[arg-type]
+    assert no.value.cure is not None
+    assert "export --format tensorrt --device shelf --precision fp32 net" in no.value.cure
+    assert not hasattr(board, "hello"), "started"
+
+
+@pytest.mark.parametrize("beside", FRESH.values(), ids=FRESH)
+def test_an_engine_of_what_lies_beside_it_is_judged(workspace: Workspace, beside: Beside) -> None:
+    board = Board()
+    path = put(workspace, board)
+    beside.put(path, SOURCE)
+    result = validate(request(workspace, path), transport=board, min_period_s=0)  # type: ignore[arg-type]
+    assert result.verdict == "PASS"
+
+
+def test_a_name_of_two_formats_is_asked_about(workspace: Workspace) -> None:
+    path = put(workspace, Board())
+    Beside(onnx="").put(path, SOURCE)
+    with pytest.raises(BadInput, match=r"in several formats: net\.onnx, net\.plan"):
+        validate(request(workspace, Path("net")))
+
+
+@pytest.mark.parametrize(("noted", "format"), [("net", "onnx"), ("net.plan", "tensorrt")])
+def test_without_names_it_is_what_export_made_last(
+    workspace: Workspace, noted: str, format: str
+) -> None:
+    """No name is ambiguous then: `export` notes the ONNX file as `net`, an engine in full."""
+    path = put(workspace, Board())
+    Beside(onnx="").put(path, SOURCE)
+    workspace.remember("export", [noted])
+    asked = replace(request(workspace, path), models=())
+    (job,) = jobs_of(asked, workspace, NullReporter())
+    assert job.export.format == format

@@ -17,15 +17,15 @@ def network(kind: int = FLOAT, batch: int | str = 1, opset: int = 17) -> bytes:
     return _model(_graph(kind, batch, []), opset)
 
 
-def quantised(bias: bool = False) -> bytes:
+def quantised(bias: bool = False, zero: np.int8 | np.uint8 = np.int8(0)) -> bytes:  # noqa: B008
     """With Q/DQ around the convolution; `bias`: with a bias of 32-bit integers, as ONNX Runtime
-    writes it unless told otherwise."""
+    writes it unless told otherwise; `zero`: the zero point of what the convolution reads."""
     nodes = [
         helper.make_node("QuantizeLinear", ["images", "s", "z"], ["xq"]),
         helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
         helper.make_node("DequantizeLinear", ["wq", "ws", "wz"], ["wd"], axis=0),
     ]
-    return _model(_graph(FLOAT, 1, nodes, bias), 17)
+    return _model(_graph(FLOAT, 1, nodes, bias, zero), 17)
 
 
 def with_external_weights(folder: Path) -> Path:
@@ -42,7 +42,11 @@ def with_external_weights(folder: Path) -> Path:
 
 
 def _graph(
-    kind: int, batch: int | str, quantise: list[onnx.NodeProto], bias: bool = False
+    kind: int,
+    batch: int | str,
+    quantise: list[onnx.NodeProto],
+    bias: bool = False,
+    zero: np.int8 | np.uint8 | None = None,
 ) -> onnx.GraphProto:
     rng = np.random.default_rng(0)
     dtype = np.float16 if kind == HALF else np.float32
@@ -54,7 +58,7 @@ def _graph(
         source, kernel = "xd", "wd"
         constants.update(
             s=np.float32(0.1),
-            z=np.int8(0),
+            z=zero,
             wq=(weights * 100).astype(np.int8),
             ws=np.full(8, 0.01, np.float32),
             wz=np.zeros(8, np.int8),

@@ -204,7 +204,8 @@ class TensorRtBackend:
     ) -> tuple[bytes, dict[str, str]]:
         """Build an engine for this GPU, load it, and look at what it became.
 
-        Options are the fields of `trt.options.BuildOptions`.
+        Options are the fields of `trt.options.BuildOptions`. An engine that is not in the precision
+        asked for is refused.
         """
         wanted = from_request(options)
         runtime, _, device = self._here(wanted)
@@ -217,9 +218,10 @@ class TensorRtBackend:
             runtime=runtime,
         )
         self._timing_cache = engine.timing_cache
-        facts = dict(engine.facts)
-        facts["engine_audit"] = _inspect(runtime, engine.plan)
-        return engine.plan, facts
+        return engine.plan, {
+            **engine.facts,
+            "engine_audit": audited(runtime, engine, wanted.precision),
+        }
 
     def _here(self, wanted: BuildOptions | None = None) -> tuple[Runtime, Cuda, Device]:
         """TensorRT, CUDA and the GPU; found once."""
@@ -295,13 +297,41 @@ def _facts(device: Device) -> dict[str, str]:
     return {"gpu": device.name, "compute_capability": device.compute_capability}
 
 
-def _inspect(runtime: Runtime, plan: bytes) -> str:
-    """The engine's own account of its precision; why not, where there is none."""
+def inspect(runtime: Runtime, plan: bytes) -> audit.Audit:
+    """The engine's own account of its precision. Needs its GPU; not yet run on hardware.
+
+    Raises:
+        ValueError: the inspector's words cannot be read.
+        BadInput: the engine does not load.
+        EnvironmentProblem: there is not enough memory.
+    """
     trt = runtime.module
     inspector = deserialise(runtime, plan).create_engine_inspector()
+    return audit.of_engine(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
+
+
+def audited(runtime: Runtime, engine: builder.Engine, precision: str | None) -> str:
+    """What the inspector finds in an engine, after it was checked, for the facts.
+
+    Args:
+        runtime: the TensorRT that it was built by.
+        engine: of this GPU.
+        precision: that was asked for; None where none was.
+
+    Returns:
+        Counts by precision; or why there are none, which refuses nothing.
+
+    Raises:
+        BadInput: the engine is in another precision, or does not load.
+        EnvironmentProblem: there is not enough memory.
+    """
     try:
-        return str(
-            audit.of_engine(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
-        )
+        found = inspect(runtime, engine.plan)
     except ValueError as error:
         return f"not readable: {error}"
+    if precision is not None:
+        audit.check_engine(found, engine.audit, precision)
+    unseen = found.counts.get(audit.UNKNOWN, 0)
+    if unseen or not found.layers:
+        return f"{found}; the types of {unseen or 'all'} are not shown"
+    return str(found)

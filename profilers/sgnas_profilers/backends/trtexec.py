@@ -31,7 +31,7 @@ from sgnas_profilers.backends.tensorrt import GRAPHS_VARIABLE
 from sgnas_profilers.cuda import smi
 from sgnas_profilers.errors import BadInput, EnvironmentProblem
 from sgnas_profilers.timing import Clock
-from sgnas_profilers.trt import onnx_file
+from sgnas_profilers.trt import audit, onnx_file
 from sgnas_profilers.trt.build import platform_name
 from sgnas_profilers.trt.options import BuildOptions, from_request
 
@@ -168,21 +168,24 @@ class TrtexecBackend:
     ) -> tuple[bytes, dict[str, str]]:
         """Build an engine for this board.
 
-        trtexec shows no network, so that the precision is that of the ONNX file, not audited. It
-        tells no progress, and no compute capability either.
+        trtexec shows no network, so that the precision is looked up in the ONNX file, and the
+        engine is not inspected. It tells no progress, and no compute capability either.
         """
         wanted = from_request(options)
         if wanted.flavour == "rtx":
             raise BadInput("trtexec is of the flavour tensorrt", "leave the flavour out")
         wanted.check_flavour("tensorrt")
         program, version = self._program(), self._version_text()
-        inputs = onnx_file.check(model).inputs
+        checked = onnx_file.check(model)
+        found = audit.of_onnx(checked)
+        if wanted.precision is not None:
+            audit.check(found, wanted.precision, "the ONNX file", wanted.keep)
         progress("building by trtexec", 0.0)
         with tempfile.TemporaryDirectory(prefix="sgnas-trtexec-") as folder:
             onnx, plan = Path(folder, "model.onnx"), Path(folder, "model.plan")
             onnx.write_bytes(model)
             flags = [f"--onnx={onnx}", f"--saveEngine={plan}", "--stronglyTyped", "--skipInference"]
-            run(program, [*flags, *_build_flags(wanted, inputs)])
+            run(program, [*flags, *_build_flags(wanted, checked.inputs)])
             try:
                 data = plan.read_bytes()
             except OSError as error:
@@ -195,8 +198,9 @@ class TrtexecBackend:
             "compute_capability": smi.identity(System()).get(
                 "compute_capability", "of the board it was built on"
             ),
-            "precision": wanted.precision or "of the ONNX file",
-            "precision_audit": "not made: trtexec shows no network",
+            "precision": wanted.precision or found.main,
+            "precision_audit": f"{found}, read from the ONNX file",
+            "engine_audit": "not made: trtexec was not asked for an inspection",
             "hardware_compatibility": wanted.hardware_compatibility or "none",
             "builder": "trtexec",
             "onnx_sha256": hashlib.sha256(model).hexdigest(),

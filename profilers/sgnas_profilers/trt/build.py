@@ -35,6 +35,9 @@ _ENVIRONMENT = re.compile(
 )
 _CANCELLED = re.compile(r"BuildCancell?ed", re.IGNORECASE)
 _MODEL_CURE = "export the model anew, or look the operator up in TensorRT's list of ONNX operators"
+_INTEGER_CURE = (
+    "quantise it with signed integers around zero: sgnas export --format tensorrt --precision int8"
+)
 _PORTABLE = "portable"
 
 
@@ -89,7 +92,7 @@ def build(
     options = options or BuildOptions()
     runtime = runtime or load(options.flavour)
     options.check_flavour(runtime.flavour)
-    onnx_file.check(model, with_path=path is not None)
+    onnx_file.check(model, path)
     trt = runtime.module
     log = logger(trt)
     builder = trt.Builder(log)
@@ -102,7 +105,7 @@ def build(
     _parse(parser, network, model, path)
     found = audit.of_network(network, trt)
     if options.precision is not None:
-        audit.check(found, options.precision)
+        audit.check(found, options.precision, keep=options.keep)
     config = _configure(builder, network, options, runtime, log)
     cache = None
     if runtime.flavour == "tensorrt":
@@ -119,7 +122,7 @@ def build(
         or (
             _PORTABLE if runtime.flavour == "rtx" else (device or {}).get("compute_capability", "")
         ),
-        "precision": options.precision or _main(found),
+        "precision": options.precision or found.main,
         "precision_audit": str(found),
         "tf32": "allowed" if config.get_flag(trt.BuilderFlag.TF32) else "off",
         "hardware_compatibility": options.hardware_compatibility or "none",
@@ -202,7 +205,8 @@ def _parse(parser: Any, network: Any, model: bytes, path: str | None) -> None:
             where = " ".join(part for part in (operator, repr(node) if node else "") if part)
             reasons.append((f"{where}: " if where else "") + " ".join(" ".join(told).split()))
         reason = "; ".join(reasons).rstrip(".") or "no reason given"
-        raise BadInput(f"TensorRT cannot read the model: {reason}", _MODEL_CURE)
+        cure = _INTEGER_CURE if "zero point" in reason.lower() else _MODEL_CURE
+        raise BadInput(f"TensorRT cannot read the model: {reason}", cure)
     # What is no model at all also "parses".
     if network.num_outputs == 0:
         raise BadInput("the file is no ONNX model: it has no outputs", _MODEL_CURE)
@@ -270,7 +274,11 @@ def _profile(builder: Any, network: Any, config: Any, options: BuildOptions, log
         low, best, high = ((size, *shape[1:]) for size in options.batch)
         profile.set_shape(put.name, low, best, high)
     if config.add_optimization_profile(profile) < 0:
-        raise _failed(log, "TensorRT refuses the range of batches")
+        raise _failed(
+            log,
+            f"TensorRT refuses the batches {', '.join(map(str, options.batch))}",
+            "give other batches, or export the model with a fixed one",
+        )
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:
@@ -310,20 +318,21 @@ def _silent(phase: str, share: float) -> None:
     """Tell nobody."""
 
 
-def _failed(log: Any, what: str) -> SgnasError:
-    """What the log says went wrong, as an error of the model or of the machine."""
+def _failed(log: Any, what: str, cure: str = _MODEL_CURE) -> SgnasError:
+    """What the log says went wrong, as an error of the model or of the machine.
+
+    Args:
+        log: of the build.
+        what: failed.
+        cure: of what is no error of the machine.
+    """
     reason = errors_of(log).rstrip(".")
     text = f"{what}: {reason}" if reason else what
     if not reason or _ENVIRONMENT.search(reason):
         return EnvironmentProblem(text, "look at the GPU, its driver and its memory: nvidia-smi")
     if "workspace limit" in reason:
         return BadInput(text, "allow a larger workspace")
-    return BadInput(text, _MODEL_CURE)
-
-
-def _main(found: Audit) -> str:
-    """The precision of most heavy layers."""
-    return max(found.counts, key=lambda name: found.counts[name]) if found.counts else "fp32"
+    return BadInput(text, cure)
 
 
 def _puts(puts: Any) -> str:

@@ -33,6 +33,8 @@ class BuildOptions:
         compute_capabilities: of the GPUs to build for, of `COMPUTE_CAPABILITIES`; empty for a
             portable engine. `rtx` only: the other flavour builds for the GPU it is on.
         batch: smallest, best and largest batch, for a network whose batch axis is dynamic.
+        keep: names of the nodes that are in another precision on purpose; None where they are not
+            known, so that half of the heavy layers in `precision` are enough.
 
     Raises:
         BadInput: a value that cannot be used, or that the flavour lacks or ignores.
@@ -45,6 +47,7 @@ class BuildOptions:
     hardware_compatibility: str | None = None
     compute_capabilities: tuple[str, ...] = ()
     batch: tuple[int, int, int] | None = None
+    keep: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _one_of("flavour", self.flavour, FLAVOURS)
@@ -125,6 +128,9 @@ def from_request(options: Mapping[str, Option]) -> BuildOptions:
         capabilities = ()
     elif isinstance(capabilities, (str, bool, int, float)):
         raise BadInput("the option compute_capabilities takes a list such as 8.6, 8.9")
+    keep = options.get("keep")
+    if isinstance(keep, (str, bool, int, float)):
+        raise BadInput("the option keep takes a list of names")
     level = options.get("optimisation_level")
     workspace = options.get("workspace_bytes")
     return BuildOptions(
@@ -137,6 +143,7 @@ def from_request(options: Mapping[str, Option]) -> BuildOptions:
         ),
         compute_capabilities=tuple(str(one) for one in capabilities),
         batch=None if sizes is None else (sizes[0], sizes[1], sizes[2]),
+        keep=None if keep is None else tuple(str(one) for one in keep),
     )
 
 
