@@ -202,7 +202,7 @@ def register(
                 f"the device {name!r} is {how}",
                 "choose another name"
                 if device.builtin
-                else "edit that file, or choose another name",
+                else f"edit that file, choose another name, or first: sgnas devices remove {name}",
             )
     fields = {
         "host": host,

@@ -477,7 +477,8 @@ DeviceOrTables = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help="Where to measure: cpu, gpu, jetson, or one of `sgnas devices`. "
+        help="Where to measure: cpu; gpu, jetson (not yet run on hardware); or one of "
+        "`sgnas devices`. "
         "[default: the table's device]",
     ),
 ]

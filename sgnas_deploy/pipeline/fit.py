@@ -30,7 +30,7 @@ from sgnas_deploy.tables import LatencyTable, Predictor
 from sgnas_deploy.tables.journal import Journal
 from sgnas_deploy.tables.measuring import Bench
 from sgnas_deploy.verdict import PercentileTest, sittings
-from sgnas_deploy.verdict.settings import changed_since
+from sgnas_deploy.verdict.settings import changed_since, untried
 from sgnas_deploy.workspace import DEFAULT_ROOT
 from sgnas_profilers.transports import Hello, Transport
 
@@ -112,7 +112,7 @@ def fit(
     if transport is None:
         transport = targets.transport(target)
     with Bench(transport, table.backend, table.threads) as bench:
-        warnings = _changed(table, bench.hello)
+        warnings = [*untried(table.backend), *_changed(table, bench.hello)]
         for text in warnings:
             reporter.event(Warned(text))
         where = _where(device, table, bench.hello)

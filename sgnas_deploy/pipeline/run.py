@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgnas_deploy import files, runtime
+from sgnas_deploy import artefacts, files, runtime
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter, stage
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
@@ -63,17 +63,19 @@ def run(request: RunRequest, reporter: Reporter) -> RunResult:
     """Classify images one after the other.
 
     Raises:
-        BadInput: no such model or image, or one that cannot be read.
-        EnvironmentProblem: the model's runtime, or Pillow, is not installed.
+        BadInput: no such model or image, one that cannot be read, a model's name that several
+            files have, an engine that is stale or for another device.
+        EnvironmentProblem: the model's runtime, or Pillow, is not installed, or there is no such
+            device here.
     """
     if not request.images:
         raise BadInput("no image was named", "write it as in: sgnas run MODEL IMAGE")
     if request.top < 1:
         raise BadInput(f"--top must be at least 1, not {request.top}")
-    path = _find(request.model, Workspace(request.workdir))
+    path = artefacts.find(request.model, Workspace(request.workdir))
     found = []
     with (
-        runtime.load(path, request.threads) as model,
+        runtime.load(path, request.threads, reporter) as model,
         stage(reporter, "classifying", len(request.images), "images") as progress,
     ):
         for image in request.images:
@@ -91,24 +93,3 @@ def run(request: RunRequest, reporter: Reporter) -> RunResult:
         engine = model.engine
         sha256 = model.description.artefact_sha256
     return RunResult(model=path, sha256=sha256, engine=engine, images=tuple(found))
-
-
-def _find(name: str, workspace: Workspace) -> Path:
-    """A path, or a file of that name in the workspace, whatever its format."""
-    for path in (Path(name), workspace.models / name):
-        if path.is_file():
-            return path
-    beside = sorted(workspace.models.glob("*.json")) if workspace.models.is_dir() else []
-    artefacts = [path.with_suffix("") for path in beside if path.with_suffix("").is_file()]
-    fitting = [path for path in artefacts if path.stem == name] or [
-        path for path in artefacts if path.name.startswith(f"{name}.")
-    ]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        several = ", ".join(path.name for path in fitting)
-        raise BadInput(f"{name!r} was exported in several formats: {several}", "name one of them")
-    raise BadInput(
-        f"there is no exported network {name!r}, neither as a path nor in {workspace.models}",
-        "make one with: sgnas export --format onnx",
-    )

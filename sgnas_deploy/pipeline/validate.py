@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from sgnas_deploy import targets
-from sgnas_deploy.events import NullReporter, Reporter
+from sgnas_deploy.events import NullReporter, Reporter, Warned
 from sgnas_deploy.models import ExportFile
 from sgnas_deploy.verdict import campaign, engine, sittings
 from sgnas_deploy.verdict.campaign import MIN_PERIOD_S, Outcome, Subject
 from sgnas_deploy.verdict.jobs import Job, data_for, jobs_of, with_accuracy
 from sgnas_deploy.verdict.results import Validated, ValidateResult, VerdictReport, overall
+from sgnas_deploy.verdict.settings import untried
 from sgnas_deploy.verdict.writing import write
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 from sgnas_profilers.backends import RunOptions
@@ -83,6 +84,9 @@ def validate(
     reporter = reporter or NullReporter()
     workspace = Workspace(request.workdir)
     jobs = jobs_of(request, workspace, reporter)
+    for backend in dict.fromkeys(job.settings.backend for job in jobs):
+        for text in untried(backend):
+            reporter.event(Warned(text))
     data = None if request.data is None else data_for(request.data, jobs)
     jobs = [with_accuracy(job, data, reporter) for job in jobs]
 

@@ -55,6 +55,7 @@ class Network:
         model: its training, None where it was not trained.
         report: its verdict, None where it was not measured.
         stale: whether the verdict is of another file than the one that was exported last.
+        base: name of what was generated and trained; that of an engine's verdict is longer.
     """
 
     letter: str
@@ -62,6 +63,7 @@ class Network:
     model: ModelFile | None = None
     report: VerdictReport | None = None
     stale: bool = False
+    base: str = ""
 
     @property
     def name(self) -> str:
@@ -212,6 +214,7 @@ def _networks(workspace: Workspace, troubles: list[str]) -> tuple[Network, ...]:
     described: dict[str, ArchitectureFile] = {}
     models: dict[str, ModelFile] = {}
     reports: dict[str, VerdictReport] = {}
+    bases: dict[str, str] = {}
     for path in sorted(workspace.architectures.glob("*.json")):
         one = _tried(partial(architectures.read, path), troubles)
         if one is not None:
@@ -233,18 +236,30 @@ def _networks(workspace: Workspace, troubles: list[str]) -> tuple[Network, ...]:
         if report is not None:
             name = path.name.removesuffix(_VERDICT)
             reports[name] = report
-            described.setdefault(name, architecture_of(report.export))
+            base = bases[name] = _base(name, report)
+            described.setdefault(name, described.get(base) or architecture_of(report.export))
+    # What has a verdict on an engine or the like, and none on the plain file, is shown once.
+    for name, base in bases.items():
+        if base != name and base not in reports:
+            described.pop(base, None)
     order = sorted(described, key=lambda name: (_budget(described[name], reports.get(name)), name))
     return tuple(
         Network(
             letter=letters(index),
             architecture=described[name].model_copy(update={"name": name}),
-            model=models.get(name),
+            model=models.get(bases.get(name, name)),
             report=reports.get(name),
             stale=_stale(workspace, name, reports.get(name)),
+            base=bases.get(name, name),
         )
         for index, name in enumerate(order)
     )
+
+
+def _base(name: str, report: VerdictReport) -> str:
+    """Name of the network of which `name` is one file: `net` of `net.plan` and of `net.ov`."""
+    base = report.export.name
+    return base if name.startswith(f"{base}.") else name
 
 
 def letters(index: int) -> str:
@@ -262,7 +277,8 @@ def _budget(architecture: ArchitectureFile, report: VerdictReport | None) -> flo
 def _stale(workspace: Workspace, name: str, report: VerdictReport | None) -> bool:
     if report is None:
         return False
-    names = (path for path in workspace.models.glob("*") if path.stem == name)
+    # Older versions left out the suffix of an engine too.
+    names = (path for path in workspace.models.glob("*") if name in (path.stem, path.name))
     exported = [path for path in names if path.with_name(f"{path.name}.json").is_file()]
     return bool(exported) and all(
         files.sha256_of(path) != report.result.artefact_sha256 for path in exported
@@ -328,7 +344,7 @@ def _fit(workspace: Workspace, troubles: list[str]) -> FitResult | None:
 def _histories(
     workspace: Workspace, networks: Sequence[Network], troubles: list[str]
 ) -> tuple[tuple[str, tuple[dict[str, float], ...]], ...]:
-    letter = {network.name: network.letter for network in networks}
+    letter = {network.base: network.letter for network in reversed(networks)}
     found = []
     for folder, title in (
         (workspace.supernet, "supernet"),

@@ -159,7 +159,8 @@ def verdict_figures(result: Validated) -> Markup:
             ("runs", f"{result.n} in {result.launches}"),
             ("file", size(result.artefact_bytes)),
             (
-                "peak memory",
+                # Of the process that measures; nobody asks a GPU.
+                "peak memory of the host, not the GPU's" if result.on_gpu else "peak memory",
                 None if result.peak_rss_bytes is None else size(result.peak_rss_bytes),
             ),
         ]

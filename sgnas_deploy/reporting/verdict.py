@@ -45,6 +45,7 @@ def verdict_page(report: VerdictReport) -> str:
             parts.card("Launches", picture) if picture else None,
             parts.card("Test", parts.facts(_test(report))),
             parts.card("File", parts.facts(_file(report))),
+            _compared(report),
             parts.card("Settings", parts.facts(_settings(report))),
             _warnings(report.warnings),
             class_="grid2",
@@ -81,14 +82,46 @@ def _file(report: VerdictReport) -> list[tuple[str, Child]]:
         ("graph form", export.form),
         ("SHA-256", parts.code(result.artefact_sha256)),
     ]
-    if result.parity_max_abs is not None:
-        found.append(("largest difference", f"{result.parity_max_abs:.1e} in a logit, to PyTorch"))
     if isinstance(export, ExportFile):
         found += [
             ("trained on", f"{export.model.data}, {len(export.model.classes)} classes"),
             ("weights", parts.code(export.model.weights_sha256)),
         ]
     return found
+
+
+def _compared(report: VerdictReport) -> Markup | None:
+    """How the file answered at export, beside the PyTorch network in single precision."""
+    export, result = report.export, report.result
+    if result.parity_max_abs is None:
+        return None
+    checks = export.checks if isinstance(export, ExportFile) else None
+    of_source = checks is not None and checks.of == "source"
+    whose = ": of its ONNX source, not of the engine" if of_source else ""
+    rows: list[tuple[str, Child]] = [
+        ("largest difference", f"{result.parity_max_abs:.1e} in a logit, to PyTorch{whose}")
+    ]
+    if checks is not None:
+        rows += [
+            ("smallest cosine", f"{checks.cosine:.6f}, at least {checks.cosine_limit:g} allowed"),
+            ("top-1 agreement", f"{percent(checks.agreement, 2)} of {checks.images} images"),
+            ("images", checks.source),
+        ]
+        if checks.accuracy is not None and checks.accuracy_fp32 is not None:
+            told = (
+                f"{100 * checks.drop:.2f} points, from {percent(checks.accuracy_fp32, 2)} to "
+                f"{percent(checks.accuracy, 2)}; {100 * checks.max_drop:.2f} allowed"
+            )
+            rows.append(("accuracy drop", told))
+    note = (
+        "The engine could not run where it was exported: all of these figures are of its ONNX "
+        "source, not of the engine."
+    )
+    return parts.card(
+        "Compared with PyTorch, at export",
+        parts.facts(rows),
+        tag("p", note, class_="note") if of_source else None,
+    )
 
 
 def _warnings(texts: tuple[str, ...]) -> Markup | None:

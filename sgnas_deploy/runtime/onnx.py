@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.models import ExportFile
 from sgnas_deploy.runtime.model import Floats
+
+WARNING: Final = ""
 
 
 @final

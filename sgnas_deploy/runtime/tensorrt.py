@@ -1,7 +1,7 @@
 """TensorRT engines on the first NVIDIA GPU. Not yet run on hardware.
 
 An engine belongs to one TensorRT, platform and GPU: what its manifest says is compared with what is
-here before TensorRT sees the file.
+here before TensorRT sees the file, and as much of it as can be before a GPU is looked for.
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from sgnas_deploy.errors import BadInput
+from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.models import ExportFile
 from sgnas_deploy.runtime.model import Floats
 from sgnas_profilers import cuda
 from sgnas_profilers.cuda import Cuda
+from sgnas_profilers.trt import load as loading
 from sgnas_profilers.trt import plans
-from sgnas_profilers.trt.load import load
+from sgnas_profilers.trt.build import platform_name
+from sgnas_profilers.trt.load import Runtime
 
+WARNING: Final = (
+    "engines of TensorRT have not yet run on hardware with this version of sgnas; compare its "
+    "answers with those of the ONNX file"
+)
 _DTYPES: Final = {"FLOAT": np.float32, "HALF": np.float16}
 
 
@@ -29,21 +35,26 @@ class TensorRtEngine:
         self.name = name
         self._gpu = gpu
         self._engine = engine
-        self._context = engine.create_execution_context()
+        self._context: Any = None
         self._stream = gpu.new_stream()
         self._memory: list[int] = []
         self._open = True
         self._tensors: list[tuple[int, tuple[int, ...], Any]] = []
         try:
+            self._context = engine.create_execution_context()
+            if self._context is None:
+                raise EnvironmentProblem(
+                    "TensorRT cannot prepare the engine: too little memory on the GPU",
+                    "end other programs there, or export with a smaller batch",
+                )
             for index in range(engine.num_io_tensors):
                 self._bind(engine.get_tensor_name(index))
+            if len(self._tensors) != 2:
+                found = len(self._tensors)
+                raise BadInput(f"the engine has {found} tensors, not an input and an output")
         except BaseException:
             self.close()
             raise
-        if len(self._tensors) != 2:
-            self.close()
-            found = len(self._tensors)
-            raise BadInput(f"the engine has {found} tensors, not an input and an output")
 
     def run(self, images: Floats) -> Floats:
         """Logits of a batch."""
@@ -96,17 +107,34 @@ def open_engine(artefact: bytes, description: ExportFile, threads: int) -> Tenso
         threads: has no meaning here.
 
     Raises:
-        EnvironmentProblem: no TensorRT, no CUDA, or no GPU.
-        BadInput: the engine is for another device, or stale.
+        EnvironmentProblem: no TensorRT, no CUDA, no GPU, or too little memory on it.
+        BadInput: the engine is for another device; said without a GPU too, where the manifest,
+            the platform and the TensorRT that is installed show it.
     """
     del threads
     from sgnas_profilers.backends import RunOptions
     from sgnas_profilers.backends.tensorrt import TensorRtBackend, deserialise
 
-    flavour = description.runtime.get("flavour", "auto")
-    here = TensorRtBackend(flavour).describe(RunOptions(1))
     manifest = {"plan_sha256": description.artefact_sha256, **description.runtime}
+    known = {"platform": platform_name()}
+    plans.check_early(artefact, manifest, known)
+    runtime = _installed(manifest["flavour"])
+    known.update(flavour=runtime.flavour, version=runtime.version)
+    plans.check_early(artefact, manifest, known)
+    gpu = cuda.load()
+    here = TensorRtBackend(runtime.flavour, lambda: gpu, lambda _: runtime).describe(RunOptions(1))
     plans.check(artefact, manifest, here)
-    runtime = load(flavour)
     name = f"tensorrt {runtime.version} on {here['gpu']}"
-    return TensorRtEngine(cuda.load(), deserialise(runtime, artefact), name)
+    return TensorRtEngine(gpu, deserialise(runtime, artefact), name)
+
+
+def _installed(flavour: str) -> Runtime:
+    """The TensorRT of that flavour; where it is missing, another, so that it can be named."""
+    try:
+        return loading.load(flavour)
+    except EnvironmentProblem:
+        try:
+            return loading.load("auto")
+        except EnvironmentProblem:
+            pass
+        raise

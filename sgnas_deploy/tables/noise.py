@@ -137,6 +137,8 @@ def causes(conditions: Mapping[str, str], environment: Mapping[str, str]) -> tup
     if governors != "performance":
         found.append(f"the CPU governor is {governors}, not performance")
     for name, text in sorted(conditions.items()):
+        if name == "gpu_throttled" and "yes" in text.split(", "):
+            found.append(f"{THROTTLED} ({name})")
         low, high = _span(text)
         if high is None or low is None:
             continue
@@ -148,7 +150,7 @@ def causes(conditions: Mapping[str, str], environment: Mapping[str, str]) -> tup
             found.append(f"{THROTTLED} {high - low:g} times ({name})")
         elif name.endswith("_mhz") and high > low * (1 + CLOCK_WARNING):
             found.append(f"the clock moved between {low:g} and {high:g} MHz ({name})")
-        elif name.startswith("temperature") and high > HOT_C:
+        elif (name.startswith("temperature") or name == "gpu_c") and high > HOT_C:
             found.append(f"it got {high:g} degrees hot ({name})")
     ends = environment.get("gpu_min_mhz"), environment.get("gpu_max_mhz")
     if ends[0] != ends[1]:

@@ -8,6 +8,11 @@ from typing import Final
 OTHERS: Final = 0.10
 STOLEN: Final = 0.02
 STEADY_GOVERNORS: Final = frozenset({"performance"})
+_COUNTERS: Final = {
+    "throttled_": "throttled",
+    "over_current_": "slowed down for drawing too much current",
+}
+"""Counters of a machine's state, by what their names start with."""
 
 State = Mapping[str, float | str]
 
@@ -35,6 +40,26 @@ def load(states: Sequence[State]) -> str:
     return ", ".join(found)
 
 
+def slowed(states: Sequence[State]) -> tuple[str, ...]:
+    """How the machine held its own clocks or the process back meanwhile, a few words each.
+
+    Counters (`throttled_*` of the CPU and its quota, `over_current_*` of a Jetson) count since the
+    machine's start: what they rose by is told. `gpu_throttled` is "yes" or "no" at that moment.
+    """
+    found = []
+    for prefix, what in _COUNTERS.items():
+        for name in sorted({name for state in states for name in state if name.startswith(prefix)}):
+            values = [state.get(name) for state in states]
+            counts = [value for value in values if isinstance(value, (int, float))]
+            if len(counts) > 1 and counts[-1] > counts[0]:
+                rise = counts[-1] - counts[0]
+                found.append(f"{what} {rise:g} times meanwhile ({name.removeprefix(prefix)})")
+    told = [state["gpu_throttled"] for state in states if "gpu_throttled" in state]
+    if "yes" in told:
+        found.append(f"the GPU was throttled in {told.count('yes')} of {len(told)} launches")
+    return tuple(found)
+
+
 def doubts(states: Sequence[State]) -> tuple[str, ...]:
     """Reasons to doubt timings that were taken meanwhile, one sentence each.
 
@@ -45,13 +70,7 @@ def doubts(states: Sequence[State]) -> tuple[str, ...]:
     governors = {str(state["governor"]) for state in states if "governor" in state}
     if odd := sorted(governors - STEADY_GOVERNORS):
         found.append(f"the CPU governor is {', '.join(odd)}, not performance: clocks may change")
-    for name in sorted(
-        {name for state in states for name in state if name.startswith("throttled")}
-    ):
-        counts = [value for state in states if isinstance(value := state.get(name), (int, float))]
-        if len(counts) > 1 and counts[-1] > counts[0]:
-            what = name.removeprefix("throttled_")
-            found.append(f"throttled {counts[-1] - counts[0]:g} times meanwhile ({what})")
+    found += slowed(states)
     if any(state.get("denormals_flushed") == "no" for state in states):
         found.append("denormal numbers were not flushed to zero: times may be far too long")
     return tuple(found)

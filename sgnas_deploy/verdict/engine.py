@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from sgnas_deploy import devices
+from sgnas_deploy import artefacts, devices
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.models import ExportFile
 from sgnas_profilers.transports import Hello
 from sgnas_profilers.trt import plans
 
-FORMAT: Final = "tensorrt"
+FORMAT: Final = artefacts.ENGINE
 BACKENDS: Final = ("tensorrt", "trtexec")
 """What runs an engine."""
 
@@ -52,11 +52,9 @@ def check_place(plan: bytes, export: ExportFile, hello: Hello) -> None:
     Raises:
         BadInput: naming the difference, and the command that builds it anew.
     """
-    device = export.runtime.get("built_on")
-    where = f" --device {device}" if device and " " not in device else ""
     plans.check(
         plan,
         export.runtime,
         hello.backend,
-        f"build it anew for this device: sgnas export --format tensorrt{where}",
+        f"build it anew for this device: {artefacts.rebuild(export)}",
     )

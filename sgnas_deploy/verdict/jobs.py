@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from sgnas_deploy import artefacts, files, models, targets
 from sgnas_deploy import data as images
-from sgnas_deploy import files, models, targets
 from sgnas_deploy.data import DataSet
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import Reporter, Warned
@@ -21,6 +21,7 @@ from sgnas_deploy.models import ExportFile
 from sgnas_deploy.tables import predictor
 from sgnas_deploy.targets import Target
 from sgnas_deploy.verdict import PercentileTest, accuracy, engine
+from sgnas_deploy.verdict.results import name_of
 from sgnas_deploy.verdict.settings import Settings, settings_of, with_runtime
 from sgnas_deploy.workspace import Workspace
 
@@ -34,7 +35,7 @@ class Job:
     """One exported file, all questions about it answered but the last.
 
     Attributes:
-        name: its name in the workspace.
+        name: its name in the workspace, and of its report (`results.name_of`).
         model: the artefact's bytes.
         export: its description.
         settings: how it is measured.
@@ -74,13 +75,15 @@ def jobs_of(request: ValidateRequest, workspace: Workspace, reporter: Reporter) 
             "--host says where a device is, and no device was named",
             "name it too, such as: --device jetson",
         )
-    paths = workspace.find("export", request.models)
+    # A name that a person gives may be ambiguous; the names that `export` has noted are not.
+    paths = tuple(artefacts.find(name, workspace) for name in request.models)
+    paths = paths or workspace.find("export", ())
     if len(request.budgets_s) not in (0, 1, len(paths)):
         raise BadInput(
             f"{len(request.budgets_s)} budgets for {len(paths)} networks",
             "give one --latency-ms for all, or one for each in the same order",
         )
-    twice = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
+    twice = [name for name, count in Counter(name_of(path) for path in paths).items() if count > 1]
     if twice:
         raise BadInput(f"{twice[0]} is named twice", "name each network once: reports go by name")
     budgets: Sequence[float | None] = request.budgets_s or (None,)
@@ -100,7 +103,9 @@ def _job(
     reporter: Reporter,
 ) -> Job:
     export = _description(path)
-    name = path.stem
+    if isinstance(export, ExportFile):
+        artefacts.check_fresh(path, export)
+    name = name_of(path)
     engine.check_format(name, export.format, export.batch, request.data is not None)
     architecture = architecture_of(export)
     promise = architecture.budgeted

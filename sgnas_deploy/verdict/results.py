@@ -1,6 +1,7 @@
 """Verdicts as `sgnas validate` gives them: values only.
 
-`reports/NAME.verdict.json` is a `VerdictReport`.
+`reports/NAME.verdict.json` is a `VerdictReport`. NAME is the file's name without `.onnx`; that of
+an engine keeps its `.plan`, so that the verdicts on `net.onnx` and `net.plan` stand side by side.
 """
 
 from __future__ import annotations
@@ -36,10 +37,14 @@ class Validated(files.FrozenModel):
         environment: device, runtime, clocks, temperatures: what was readable.
         artefact_sha256: the file that was measured.
         artefact_bytes: its size.
-        peak_rss_bytes: largest resident memory of a measuring process, runtime included.
+        peak_rss_bytes: largest resident memory of a measuring process on its host, runtime
+            included; what a GPU holds is not in it, nor is another program that runs the file
+            (trtexec).
         accuracy: top-1 on the data, None where not asked for.
         parity_max_abs: largest difference of a logit to the PyTorch network, at export; None
             where there is no such network.
+        parity_of: of what: the `artefact` itself, or the ONNX `source` of an engine that could not
+            run where it was exported; None where there was no comparison, or nothing says.
         weights: `arbitrary` where `sgnas fit` wrote the file: the verdict speaks of latency only.
         line: all of it in one line, fit for a release note.
         report: where the JSON report stands.
@@ -65,9 +70,20 @@ class Validated(files.FrozenModel):
     peak_rss_bytes: int | None = None
     accuracy: float | None = None
     parity_max_abs: float | None = None
+    parity_of: Literal["artefact", "source"] | None = None
     weights: Literal["trained", "arbitrary"] = "trained"
     line: str
     report: Path
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU did the work, as the runtime told."""
+        return self.environment.get("backend.provider") == "CUDA"
+
+
+def name_of(artefact: Path) -> str:
+    """What a verdict on a file is called: its name, and no suffix for plain ONNX."""
+    return artefact.stem if artefact.suffix == ".onnx" else artefact.name
 
 
 class ValidateResult(files.FrozenModel):

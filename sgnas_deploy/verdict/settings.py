@@ -81,6 +81,13 @@ def with_runtime(settings: Settings, export: Described) -> Settings:
     return replace(settings, backend=export.format, warnings=warnings)
 
 
+def untried(backend: str) -> tuple[str, ...]:
+    """What must be said of a backend that nobody has run on its hardware; empty for the others."""
+    if backend not in engine.BACKENDS:
+        return ()
+    return (f"{backend} has not yet run on hardware with this version of sgnas",)
+
+
 def _key(source: Described | LatencyTable) -> dict[str, str]:
     return {
         "precision": source.precision,

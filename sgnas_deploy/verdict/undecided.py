@@ -16,7 +16,12 @@ WANDERING: Final = 2.0
 
 
 def reason(
-    test: PercentileTest, judgement: Judgement, measured_s: float, levels: Floats, load: str
+    test: PercentileTest,
+    judgement: Judgement,
+    measured_s: float,
+    levels: Floats,
+    load: str,
+    slowed: str = "",
 ) -> str:
     """Name the cause.
 
@@ -26,7 +31,16 @@ def reason(
         measured_s: the percentile over all runs.
         levels: `PercentileTest.level` of each launch.
         load: what is known of the machine's load, may be empty.
+        slowed: how the machine was slowed down meanwhile, may be empty.
     """
+    cause = _cause(test, judgement, measured_s, levels, load)
+    # Whatever the cause: without it the same network is another case.
+    return f"{cause}; {slowed}" if slowed else cause
+
+
+def _cause(
+    test: PercentileTest, judgement: Judgement, measured_s: float, levels: Floats, load: str
+) -> str:
     q = f"p{test.percentile:g}"
     gap = measured_s / test.budget_s - 1
     if gap <= 0 and judgement.launches < test.fewest_launches:

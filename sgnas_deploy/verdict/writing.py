@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from sgnas_deploy.verdict.campaign import Outcome
 from sgnas_deploy.verdict.conditions import State
 from sgnas_deploy.verdict.jobs import Job
 from sgnas_deploy.verdict.results import Validated, VerdictReport
-from sgnas_deploy.verdict.settings import changed_since
+from sgnas_deploy.verdict.settings import changed_since, untried
 from sgnas_deploy.verdict.undecided import reason
 from sgnas_deploy.workspace import Workspace
+
+_CLOCKS: Final = (("CPU", "cpu_mhz"), ("GPU", "gpu_mhz"))
 
 
 def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) -> Validated:
@@ -28,13 +31,14 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
     )
     states = [launch.measurement.state for launch in outcome.launches]
     state = spans(states)
-    warnings = [*job.settings.warnings]
+    warnings = [*job.settings.warnings, *untried(job.settings.backend)]
+    told = len(warnings)
     if job.settings.table is not None:
         changed = changed_since(job.settings.table, outcome.hello)
         if changed:
             warnings.append(f"measured otherwise than its table: {'; '.join(changed)}")
     warnings += conditions.doubts(states)
-    for warning in warnings[len(job.settings.warnings) :]:
+    for warning in warnings[told:]:
         reporter.event(Warned(f"{job.name}: {warning}"))
     verdict = outcome.judgement.verdict
     why = ""
@@ -45,7 +49,11 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
             measured_s,
             np.array(outcome.levels),
             conditions.load(states),
+            ", ".join(conditions.slowed(states)),
         )
+    facts = _facts(job, outcome, state, states)
+    if verdict != "UNDECIDED":  # whose reason says it already
+        facts += conditions.slowed(states)
     path = workspace.reports / f"{job.name}.verdict.json"
     result = Validated(
         name=job.name,
@@ -68,6 +76,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
         peak_rss_bytes=max(launch.measurement.peak_rss_bytes for launch in outcome.launches),
         accuracy=job.accuracy,
         parity_max_abs=_parity(job.export),
+        parity_of=_parity_of(job.export),
         weights="arbitrary" if isinstance(job.export, UntrainedFile) else "trained",
         line=report.line(
             job.name,
@@ -77,7 +86,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
             {50.0: p50_s, 95.0: p95_s, job.test.percentile: measured_s},
             len(runs_s),
             len(outcome.launches),
-            _facts(job, outcome, state, states),
+            facts,
             job.export.artefact_sha256,
         ),
         report=path,
@@ -107,6 +116,12 @@ def _parity(export: Described) -> float | None:
     return None if isinstance(export, UntrainedFile) else export.parity_max_abs
 
 
+def _parity_of(export: Described) -> Literal["artefact", "source"] | None:
+    if isinstance(export, UntrainedFile) or export.checks is None:
+        return None
+    return export.checks.of
+
+
 def _environment(job: Job, outcome: Outcome, state: Mapping[str, str]) -> dict[str, str]:
     """Device, runtime and the machine's state meanwhile, one flat list."""
     return {
@@ -124,6 +139,7 @@ def _facts(
     threads = job.settings.threads
     facts = [
         machine.get("model") or machine.get("cpu") or job.settings.device,
+        *([backend["gpu"]] if "gpu" in backend else []),
         f"{backend.get('runtime', job.settings.backend)} {backend.get('version', '')}".strip(),
         f"{threads} thread" if threads == 1 else f"{threads} threads",
         f"batch {job.export.batch}",
@@ -133,9 +149,12 @@ def _facts(
         facts.append("arbitrary weights (latency only)")
     if "power_mode" in machine:
         facts.append(machine["power_mode"])
-    for name, unit in (("cpu_mhz", "MHz"), ("load_1min", "load")):
-        if name in state:
-            facts.append(f"{state[name]} {unit}")
+    clocks = [(who, state[name]) for who, name in _CLOCKS if name in state]
+    for who, mhz in clocks:
+        # A single clock needs no name where only a processor was at work.
+        facts.append(f"{mhz} MHz" if who == "CPU" and len(clocks) == 1 else f"{who} {mhz} MHz")
+    if "load_1min" in state:
+        facts.append(f"{state['load_1min']} load")
     hottest = [float(value) for one in states for name, value in one.items() if name.endswith("_c")]
     if hottest:
         facts.append(f"up to {max(hottest):.0f} °C")

@@ -75,6 +75,9 @@ def test_examples_of_the_help_work(
         (("train", "supernet"), "--precision"),
         (("train", "generator"), "--precision"),
         (("retrain",), "--precision"),
+        (("validate",), "[MODEL]..."),
+        (("validate",), "--device"),
+        (("fit",), "--device"),
     ],
 )
 def test_what_never_ran_on_hardware_is_marked(

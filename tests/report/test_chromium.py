@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from sgnas_deploy import files
+from sgnas_deploy.pipeline.validate import VerdictReport
 from sgnas_deploy.reporting import gather, report_page
 from sgnas_deploy.workspace import Workspace
-from tests.report import workspaces
+from tests.report import pdf, workspaces
 from tests.report.chromium import Chromium, find
 
 SIZES = [(360, 800), (1280, 900)]
@@ -77,15 +78,29 @@ def test_pages_look_right(
     assert background < 80 if dark else background > 200
 
 
-@pytest.mark.parametrize("name", PAGES[:2])
+@pytest.mark.parametrize(
+    ("name", "names", "most"), [("report", workspaces.NAMES, 15), ("verdict", ("small",), 4)]
+)
 def test_pages_do_without_scripts_and_can_be_printed(
-    browser: Chromium, pages: dict[str, Path], name: str
+    browser: Chromium,
+    pages: dict[str, Path],
+    finished: Workspace,
+    name: str,
+    names: tuple[str, ...],
+    most: int,
 ) -> None:
     browser.open(pages[name], 1280, 900, dark=True, script=False)
     data = browser.pdf()
-    assert data.startswith(b"%PDF-")
-    assert len(data) > 10_000
     assert browser.problems == []
+    assert 2 <= pdf.pages(data) <= most
+    said = pdf.text(data)
+    for one in names:
+        path = finished.reports / f"{one}.verdict.json"
+        result = files.read_model(path, VerdictReport, "verdict").result
+        assert pdf.plain(result.line) in said
+        assert pdf.plain(result.artefact_sha256) in said
+    # All the way down to the last line.
+    assert said.endswith(pdf.plain("This file loads nothing."))
 
 
 def test_every_picture_has_ink(browser: Chromium, pages: dict[str, Path], tmp_path: Path) -> None:

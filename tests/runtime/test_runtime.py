@@ -13,13 +13,12 @@ import onnx
 import pytest
 from PIL import Image
 
-from sgnas_deploy import data, files, models, runtime
+from sgnas_deploy import artefacts, data, export, files, models, runtime
 from sgnas_deploy.data import ArrayImages
 from sgnas_deploy.data.batches import to_array
-from sgnas_deploy.errors import BadInput, EnvironmentProblem
+from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter
 from sgnas_deploy.pipeline.run import RunRequest, run
-from sgnas_deploy.runtime.tensorrt import TensorRtEngine
 from sgnas_deploy.workspace import Workspace
 from tests.verdict import exported
 
@@ -217,109 +216,6 @@ def _runs_in_openvino(artefact: Path) -> None:
         assert model.engine.startswith("openvino ")
 
 
-def test_an_engine_needs_its_gpu(artefact: Path) -> None:
-    change(artefact, format="tensorrt", runtime={"flavour": "tensorrt"})
-    with pytest.raises((EnvironmentProblem, BadInput)):
-        runtime.load(artefact)
-
-
-class FakeGpu:
-    """Remembers what is on it."""
-
-    def __init__(self) -> None:
-        self.memory: dict[int, bytes] = {}
-        self.dropped: list[Any] = []
-
-    def allocate(self, size: int) -> int:
-        address = 100 + len(self.memory)
-        self.memory[address] = bytes(size)
-        return address
-
-    def free(self, address: int) -> None:
-        del self.memory[address]
-
-    def upload(self, address: int, data: bytes) -> None:
-        assert len(self.memory[address]) == len(data)
-        self.memory[address] = data
-
-    def download(self, address: int, size: int) -> bytes:
-        assert len(self.memory[address]) == size
-        return self.memory[address]
-
-    def new_stream(self) -> str:
-        return "stream"
-
-    def stream_handle(self, stream: str) -> int:
-        assert stream == "stream"
-        return 7
-
-    def synchronise(self, stream: str) -> None:
-        assert stream == "stream"
-
-    def drop(self, *handles: Any) -> None:
-        self.dropped += handles
-
-
-class Named:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class FakeEngine:
-    """An engine and its context: logits are the first ten values of the input."""
-
-    def __init__(self, gpu: FakeGpu, kind: str = "FLOAT") -> None:
-        self._gpu, self._kind = gpu, kind
-        self.num_io_tensors = 2
-        self.addresses: dict[str, int] = {}
-
-    def create_execution_context(self) -> FakeEngine:
-        return self
-
-    def get_tensor_name(self, index: int) -> str:
-        return ("logits", "image")[index]
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return {"image": (1, 3, 32, 32), "logits": (1, 10)}[name]
-
-    def get_tensor_dtype(self, name: str) -> Named:
-        return Named(self._kind)
-
-    def get_tensor_mode(self, name: str) -> Named:
-        return Named({"image": "INPUT", "logits": "OUTPUT"}[name])
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
-
-    def execute_async_v3(self, handle: int) -> bool:
-        assert handle == 7
-        source = self._gpu.memory[self.addresses["image"]]
-        size = len(self._gpu.memory[self.addresses["logits"]])
-        self._gpu.memory[self.addresses["logits"]] = source[:size]
-        return True
-
-
-@pytest.mark.parametrize("kind", ["FLOAT", "HALF"])
-def test_a_bound_engine_gets_inputs_and_gives_logits(kind: str) -> None:
-    gpu: Any = FakeGpu()
-    engine = TensorRtEngine(gpu, FakeEngine(gpu, kind), "fake")
-    images = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)
-    np.testing.assert_allclose(engine.run(images)[0], images.ravel()[:10], rtol=1e-3)
-    with pytest.raises(BadInput, match="takes a batch of shape"):
-        engine.run(images.repeat(2, axis=0))
-    engine.close()
-    engine.close()
-    assert gpu.memory == {}
-    assert gpu.dropped == ["stream"]
-
-
-def test_an_engine_of_another_type_is_refused_and_freed() -> None:
-    gpu: Any = FakeGpu()
-    with pytest.raises(BadInput, match="cannot be bound"):
-        TensorRtEngine(gpu, FakeEngine(gpu, "INT8"), "fake")
-    assert gpu.memory == {}
-
-
 def test_run_finds_models_by_name(workspace: Workspace, tmp_path: Path) -> None:
     paths = []
     for seed in range(2):
@@ -334,10 +230,28 @@ def test_run_finds_models_by_name(workspace: Workspace, tmp_path: Path) -> None:
         run(RunRequest("other", tuple(paths), workspace.root), NullReporter())
     with pytest.raises(BadInput, match="no image was named"):
         run(RunRequest("net", (), workspace.root), NullReporter())
-    (workspace.models / "net.xml").write_bytes(b"")
-    (workspace.models / "net.xml.json").write_bytes(b"")
-    with pytest.raises(BadInput, match=r"in several formats: net\.onnx, net\.xml"):
+    (workspace.models / "net.plan").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"in several formats: net\.onnx, net\.plan"):
         run(RunRequest("net", tuple(paths), workspace.root), NullReporter())
+
+
+def test_a_name_finds_one_file_whatever_its_format(workspace: Workspace) -> None:
+    assert {export.load(name).SUFFIX for name in export.names()} == set(artefacts.SUFFIXES)
+    folder = workspace.models
+    for name, found in (("net", "net.onnx"), ("n.5ms", "n.5ms.plan"), ("ov", "ov.ov.onnx")):
+        (folder / found).write_bytes(b"")
+        assert artefacts.find(name, workspace) == folder / found
+    assert artefacts.find("ov.ov", workspace) == folder / "ov.ov.onnx"
+    for name in ("n", "n.5", "ne", ""):
+        with pytest.raises(BadInput, match="there is no exported network"):
+            artefacts.find(name, workspace)
+    for suffix in (".ov.onnx", ".plan"):
+        other = folder / f"net{suffix}"
+        other.write_bytes(b"")
+        with pytest.raises(BadInput, match=rf"several formats: net\.onnx, {other.name}"):
+            artefacts.find("net", workspace)
+        assert artefacts.find(other.name, workspace) == other
+        other.unlink()
 
 
 def test_the_command(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,35 @@ import pytest
 from scipy import stats
 
 from benchmarks import verdict_honesty as honest
+
+DOCS = Path(__file__).parents[2] / "docs"
+OVER, AT, UNDER = "0-3 % over the budget", "exactly at the budget", "3 % under the budget"
+ROWS = {
+    "false PASS, true percentile 0-3 % over the budget": (OVER, "PASS", True),
+    "of these wrong also of the period measured": (OVER, "wrong_of_period", True),
+    "false PASS, true percentile exactly at the budget, wrong of the period measured": (
+        AT,
+        "wrong_of_period",
+        True,
+    ),
+    "3 % under the budget: PASS": (UNDER, "PASS", False),
+    "3 % under the budget: false FAIL": (UNDER, "FAIL", False),
+    "3 % under the budget: UNDECIDED": (UNDER, "UNDECIDED", False),
+}
+
+
+@pytest.mark.parametrize(("column", "name"), [(0, "p50"), (1, "p95")])
+def test_the_documented_rates_are_those_of_the_files(column: int, name: str) -> None:
+    kept = json.loads((DOCS / "results" / "verdict_honesty" / f"{name}.json").read_text())
+    assert (kept["devices"], kept["confidence"], kept["seed"]) == (1000, 0.95, 1)
+    page = (DOCS / "verdict.md").read_text()
+    for title, (condition, verdict, with_bound) in ROWS.items():
+        (cells,) = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", page, re.MULTILINE)
+        rates = kept[condition]["betting"]["all"][verdict]
+        expected = f"{100 * rates['rate']:.1f}"
+        if with_bound:
+            expected += f" ({100 * rates['lower_99']:.1f})"
+        assert cells.split("|")[column].strip() == expected, title
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,12 @@ from sgnas_cli.options import examples
 
 def run(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="An exported file, or its name in the workspace.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="An exported file, or its name in the workspace. Engines (.plan): not yet run on "
+            "hardware.",
+        ),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
     top: options.Top = 5,
@@ -24,7 +29,8 @@ def run(
     """Classify images with an exported network.
 
     The image is prepared as the description beside the exported file says. The file must be the
-    one that its description was written for.
+    one that its description was written for; an engine must also be that of the trained network
+    beside it, and for this machine. What was exported in several formats is named by its file.
     """
     from sgnas_cli import output, progress, render
     from sgnas_deploy.pipeline import run as pipeline

@@ -19,7 +19,8 @@ def validate(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
-            help="Files, or names in the workspace; none: all that `export` made last.",
+            help="Files, or names in the workspace, NAME.plan for an engine (not yet run on "
+            "hardware); none: all that `export` made last.",
         ),
     ] = None,
     latency_ms: options.Latency = None,

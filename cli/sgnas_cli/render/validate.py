@@ -57,5 +57,6 @@ def validated(result: ValidateResult) -> RenderableType:
 def _sizes(one: Validated) -> str:
     text = f"{one.name}: file {figures.size(one.artefact_bytes)}"
     if one.peak_rss_bytes is not None:
-        text += f", peak memory of the process {figures.size(one.peak_rss_bytes)}"
+        where = " on the host, the GPU's not in it" if one.on_gpu else ""
+        text += f", peak memory of the process{where} {figures.size(one.peak_rss_bytes)}"
     return text

@@ -15,7 +15,8 @@ from sgnas_profilers.trt.load import numbers
 
 REBUILD = "build it anew for this device: sgnas export --format tensorrt --device NAME"
 
-_REQUIRED = ("flavour", "version", "platform", "compute_capability", "plan_sha256")
+_BOUND = ("flavour", "platform", "version")
+_REQUIRED = (*_BOUND, "compute_capability", "plan_sha256")
 _OLDEST_PORTABLE = (7, 5)
 _AMPERE = (8, 0)
 
@@ -43,7 +44,7 @@ def check(
         raise BadInput("the engine is empty", rebuild)
     if hashlib.sha256(plan).hexdigest() != manifest["plan_sha256"]:
         raise BadInput("the engine is not the one that its manifest was written for", rebuild)
-    for name in ("flavour", "platform", "version"):
+    for name in _BOUND:
         there, found = manifest[name], here.get(name, "")
         if there != found and not (name == "version" and _same_release(there, found)):
             raise BadInput(
@@ -56,6 +57,26 @@ def check(
         raise BadInput(
             f"the engine is for GPUs of compute capability {there}, this one has {found}", rebuild
         )
+
+
+def check_early(
+    plan: bytes, manifest: Mapping[str, str], known: Mapping[str, str], rebuild: str = REBUILD
+) -> None:
+    """`check` with what is known before TensorRT was loaded or a GPU asked; the rest passes.
+
+    So a foreign engine is named as such on a machine where nothing could run it anyway.
+
+    Args:
+        plan: the engine.
+        manifest: its facts.
+        known: some of what `check` takes for `here`; may be empty.
+        rebuild: the command that makes it anew.
+
+    Raises:
+        BadInput: the manifest is incomplete or not of this engine, or a known fact differs.
+    """
+    assumed = {name: manifest.get(name, "") for name in _BOUND}
+    check(plan, manifest, {**assumed, **known}, rebuild)
 
 
 def stale(manifest: Mapping[str, str], onnx: bytes) -> bool:
