@@ -35,9 +35,9 @@ CERTAINTY: Final = 0.98
 
 LEAST: Final = 0.022
 MOST: Final = 0.03
-"""The head-room is kept within these. Less is not worth the risk. More buys little where the machine
-is that noisy: with 4.5 % at most, 97 instead of 95 % of the verdicts on simulated noisy devices were
-PASS, for 0.2 to 0.9 % more of every budget unused."""
+"""The head-room is kept within these. Less is not worth the risk. More buys little where a machine
+is that noisy: with 4.5 % at most, 97 instead of 95 % of the verdicts on simulated noisy devices
+were PASS, for 0.2 to 0.9 % more of every budget unused."""
 
 NOISY: Final = 0.12
 """From here on a sitting is too noisy to fit anything within 5 % of a budget."""

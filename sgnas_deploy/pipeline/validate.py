@@ -16,7 +16,7 @@ from sgnas_deploy.verdict.campaign import MIN_PERIOD_S, Outcome, Subject
 from sgnas_deploy.verdict.jobs import Job, data_for, jobs_of, with_accuracy
 from sgnas_deploy.verdict.results import Validated, ValidateResult, VerdictReport, overall
 from sgnas_deploy.verdict.settings import untried
-from sgnas_deploy.verdict.writing import write
+from sgnas_deploy.verdict.writing import place_of, write
 from sgnas_deploy.workspace import DEFAULT_ROOT, Workspace
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.transports import Transport
@@ -92,18 +92,13 @@ def validate(
 
     found: dict[int, Validated] = {}
     latency_s: dict[tuple[str, float], dict[str, float]] = {}
+    earlier = sittings.read(workspace)
 
     def done(index: int, outcome: Outcome) -> None:
-        found[index] = write(jobs[index], outcome, workspace, reporter)
-        place = sittings.place(
-            jobs[index].settings.device,
-            jobs[index].settings.backend,
-            jobs[index].settings.threads,
-            outcome.hello,
-        )
+        found[index] = write(jobs[index], outcome, workspace, reporter, earlier)
         measured_s = found[index].measured_s
         if measured_s is not None:
-            key = place, jobs[index].test.percentile
+            key = place_of(jobs[index], outcome), jobs[index].test.percentile
             latency_s.setdefault(key, {})[found[index].artefact_sha256] = measured_s
 
     # Networks on one device take turns; devices come one after the other.

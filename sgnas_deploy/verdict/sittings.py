@@ -20,6 +20,10 @@ from sgnas_profilers.transports import Hello
 KEPT: Final = 40
 """Sittings that are remembered."""
 
+MOVED: Final = 0.02
+"""Relative difference to an earlier sitting's latency of the same file that is worth a word: more
+than launches leave uncertain in most verdicts, less than what `fit` keeps free of a budget."""
+
 
 class Sitting(files.FrozenModel):
     """One run of `fit` or `validate`.
@@ -86,6 +90,36 @@ def shifts(sittings: tuple[Sitting, ...], where: str, percentile: float) -> tupl
                 found.append(float(np.sqrt(np.mean(np.square(logs)))))
                 break
     return tuple(found)
+
+
+def moved(
+    sittings: tuple[Sitting, ...], where: str, percentile: float, artefact: str, now_s: float
+) -> str:
+    """A sentence on a file that took another time before; empty where it did not, or was not there.
+
+    So that who reads a FAIL knows whether the network or the machine has changed: the file is the
+    same, byte for byte.
+
+    Args:
+        sittings: earlier ones.
+        where: see `place`.
+        percentile: of a hot run.
+        artefact: the file's SHA-256.
+        now_s: what it takes now.
+    """
+    for one in reversed(sittings):
+        then_s = one.latency_s.get(artefact)
+        if then_s is None or (one.where, one.percentile) != (where, percentile):
+            continue
+        change = now_s / then_s - 1
+        if abs(change) <= MOVED:
+            return ""
+        return (
+            f"the same file took {1e3 * then_s:.4g} ms in the sitting of {one.ended}, now "
+            f"{abs(change):.1%} {'more' if change > 0 else 'less'}: the machine is "
+            f"{'slower' if change > 0 else 'faster'} than it was then"
+        )
+    return ""
 
 
 def place(device: str, backend: str, threads: int, hello: Hello) -> str:

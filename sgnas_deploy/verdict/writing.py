@@ -11,20 +11,35 @@ from sgnas_deploy import files, reporting
 from sgnas_deploy.events import Reporter, Warned
 from sgnas_deploy.fitting.artefact import Described, UntrainedFile
 from sgnas_deploy.tables.statistics import spans
-from sgnas_deploy.verdict import conditions, report
+from sgnas_deploy.verdict import conditions, report, sittings
 from sgnas_deploy.verdict.campaign import Outcome
 from sgnas_deploy.verdict.conditions import State
 from sgnas_deploy.verdict.jobs import Job
 from sgnas_deploy.verdict.results import Validated, VerdictReport
 from sgnas_deploy.verdict.settings import changed_since, untried
+from sgnas_deploy.verdict.sittings import Sitting
 from sgnas_deploy.verdict.undecided import reason
 from sgnas_deploy.workspace import Workspace
 
 _CLOCKS: Final = (("CPU", "cpu_mhz"), ("GPU", "gpu_mhz"))
 
 
-def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) -> Validated:
-    """Put a verdict together and write its report."""
+def write(
+    job: Job,
+    outcome: Outcome,
+    workspace: Workspace,
+    reporter: Reporter,
+    earlier: tuple[Sitting, ...] = (),
+) -> Validated:
+    """Put a verdict together and write its report.
+
+    Args:
+        job: what was asked.
+        outcome: what was measured.
+        workspace: where the report goes.
+        reporter: hears the warnings.
+        earlier: sittings before this one.
+    """
     runs_s = np.concatenate([launch.samples_s for launch in outcome.launches])
     p50_s, p95_s, measured_s = (
         float(np.percentile(runs_s, q)) for q in (50, 95, job.test.percentile)
@@ -38,6 +53,10 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
         if changed:
             warnings.append(f"measured otherwise than its table: {'; '.join(changed)}")
     warnings += conditions.doubts(states)
+    where = place_of(job, outcome)
+    sha256 = job.export.artefact_sha256
+    if news := sittings.moved(earlier, where, job.test.percentile, sha256, measured_s):
+        warnings.append(news)
     for warning in warnings[told:]:
         reporter.event(Warned(f"{job.name}: {warning}"))
     verdict = outcome.judgement.verdict
@@ -71,7 +90,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
         blocks=len(outcome.launches),
         launches=len(outcome.launches),
         environment=_environment(job, outcome, state),
-        artefact_sha256=job.export.artefact_sha256,
+        artefact_sha256=sha256,
         artefact_bytes=job.export.artefact_bytes,
         peak_rss_bytes=max(launch.measurement.peak_rss_bytes for launch in outcome.launches),
         accuracy=job.accuracy,
@@ -87,7 +106,7 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
             len(runs_s),
             len(outcome.launches),
             facts,
-            job.export.artefact_sha256,
+            sha256,
         ),
         report=path,
     )
@@ -110,6 +129,12 @@ def write(job: Job, outcome: Outcome, workspace: Workspace, reporter: Reporter) 
     files.write_model(path, whole)
     files.write_text(path.with_suffix(".html"), reporting.verdict_page(whole))
     return result
+
+
+def place_of(job: Job, outcome: Outcome) -> str:
+    """Where it was measured: sittings at other places are not comparable."""
+    settings = job.settings
+    return sittings.place(settings.device, settings.backend, settings.threads, outcome.hello)
 
 
 def _parity(export: Described) -> float | None:

@@ -153,6 +153,25 @@ def test_a_later_validate_passes(workspace: Workspace) -> None:
     assert 0 < shift < 0.05
 
 
+def test_a_fail_for_the_machine_s_sake_says_so(workspace: Workspace) -> None:
+    transport = device(seed=3)
+    (one,) = run(workspace, transport, count=1).budgets
+    transport.device.time_s += 600
+    transport.jump = 0.06  # another hour, another speed
+    listener = Listener()
+    again = validate(
+        ValidateRequest(workdir=workspace.root, models=(str(one.artefact),)),
+        listener,
+        transport=transport,
+        clock=lambda: transport.device.time_s,
+    )
+    assert again.verdict == "FAIL"
+    report = VerdictReport.model_validate_json(again.networks[0].report.read_text())
+    (warning,) = [text for text in report.warnings if "the same file took" in text]
+    assert warning.endswith("the machine is slower than it was then")
+    assert any(warning in text for text in listener.warnings)
+
+
 def test_accuracy_of_arbitrary_weights_is_refused(fitted: tuple[Workspace, FitResult]) -> None:
     workspace, result = fitted
     request = ValidateRequest(

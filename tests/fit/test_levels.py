@@ -257,3 +257,15 @@ def test_sittings_are_compared_with_the_last_one_that_has_the_same_networks() ->
     )
     assert sittings.shifts(past, "here", 50.0) == pytest.approx([np.log(1.03)])
     assert sittings.shifts(past[:2], "here", 50.0) == ()
+
+
+def test_a_file_that_takes_longer_than_before_tells_of_the_machine() -> None:
+    past = (at(a=1e-3), at(a=2e-3), at(where="there", a=5e-3), at(percentile=95.0, a=5e-3))
+    assert sittings.moved(past, "here", 50.0, "a", 2.1e-3) == (
+        "the same file took 2 ms in the sitting of 2026-01-31T12:00:00Z, now 5.0% more: "
+        "the machine is slower than it was then"
+    )
+    assert "10.0% less: the machine is faster" in sittings.moved(past, "here", 50.0, "a", 1.8e-3)
+    assert sittings.moved(past, "here", 50.0, "a", 2.03e-3) == ""
+    assert sittings.moved(past, "here", 50.0, "b", 2.1e-3) == ""
+    assert sittings.moved(past, "elsewhere", 50.0, "a", 2.1e-3) == ""

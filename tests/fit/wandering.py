@@ -29,6 +29,8 @@ class WanderingDevice:
         crowd: standard deviation of a slow-down by neighbours who use the shared cache,
         crowd_s: how long it takes to forget it,
         crowd_own: and of what each launch has of it for itself.
+        episodes: the neighbours are mostly quiet, and now and then very busy: what they do is
+            lognormal (skewed, with a tail of slow stretches), not normal.
         crowded_s: models as fast as the first or faster feel nothing of it, as slow as the second
             all of it.
     """
@@ -42,6 +44,7 @@ class WanderingDevice:
     crowd: float = 0.0
     crowd_s: float = 8.0
     crowd_own: float = 0.0
+    episodes: bool = False
     crowded_s: tuple[float, float] = (0.3e-3, 0.45e-3)
     _value: float = 0.0
     _crowd: float = 0.0
@@ -63,11 +66,13 @@ class WanderingDevice:
         self._drawn += 1
         passed_s = now_s - self._at_s
         self._value = _step(self._value, passed_s / self.time_s, self.wander, rng)
-        self._crowd = _step(self._crowd, passed_s / self.crowd_s, self.crowd, rng)
+        self._crowd = _step(self._crowd, passed_s / self.crowd_s, 1.0, rng)
         self._at_s = now_s
         feels, _ = self._nature(model)
         common = (self._value + self.jump) * (1 + self.unequal * feels)
-        crowd = self._crowd + self.crowd_own * rng.standard_normal()
+        # Of a lognormal variable, half of what is above its median: of about the same spread.
+        busy = (math.exp(self._crowd) - 1) / 2 if self.episodes else self._crowd
+        crowd = self.crowd * busy + self.crowd_own * rng.standard_normal()
         return math.exp(common + self._crowded(model) * crowd) * self.own_factor(model)
 
     def _crowded(self, model: bytes) -> float:
