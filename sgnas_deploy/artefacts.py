@@ -28,6 +28,8 @@ SUFFIXES: Final = (".onnx", ".ov.onnx", ".plan")
 """Of exported files, one for each format."""
 ENGINE: Final = "tensorrt"
 """The format of engines."""
+UNTRIED: Final = "not yet run on hardware with this version of sgnas"
+"""What must be said of engines, and of all that runs them, wherever a user meets them."""
 
 
 def find(name: str, workspace: Workspace) -> Path:

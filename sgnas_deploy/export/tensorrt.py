@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from sgnas_deploy import artefacts
 from sgnas_deploy.emitter.weights import Array
 from sgnas_deploy.errors import BadInput, EnvironmentProblem, SgnasError
 from sgnas_deploy.export import Artefact, Job, NotRunHere, engines, onnx
@@ -22,10 +23,9 @@ from sgnas_profilers.trt.build import platform_name
 from sgnas_profilers.trt.runner import Runner
 
 SUFFIX: Final = ".plan"
-_OWN: Final = ("flavour", "version", "platform")
 
 _NOTES: Final = {
-    "tensorrt": "engines of TensorRT have not yet run on hardware with this version of sgnas",
+    "tensorrt": f"engines of TensorRT have {artefacts.UNTRIED}",
     "rtx": "this is an engine of TensorRT for RTX: none for a Jetson, and not yet run on hardware "
     "with this version of sgnas",
 }
@@ -84,8 +84,8 @@ def _opened(plan: bytes, manifest: Mapping[str, str]) -> Runner:
         runtime = loading.load(manifest.get("flavour", "auto"))
     except EnvironmentProblem as error:
         raise _elsewhere(error) from error
-    # Against itself: what is incomplete or changed is wrong on any machine.
-    plans.check(plan, manifest, {name: manifest.get(name, "") for name in _OWN})
+    # What is incomplete or changed is wrong on any machine.
+    plans.check_early(plan, manifest, {})
     here = {
         "flavour": runtime.flavour,
         "version": runtime.version,

@@ -10,6 +10,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from sgnas_deploy import artefacts
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
 from sgnas_deploy.models import ExportFile
 from sgnas_deploy.runtime.model import Floats
@@ -21,8 +22,7 @@ from sgnas_profilers.trt.build import platform_name
 from sgnas_profilers.trt.load import Runtime
 
 WARNING: Final = (
-    "engines of TensorRT have not yet run on hardware with this version of sgnas; compare its "
-    "answers with those of the ONNX file"
+    f"engines of TensorRT have {artefacts.UNTRIED}; compare its answers with those of the ONNX file"
 )
 _DTYPES: Final = {"FLOAT": np.float32, "HALF": np.float16}
 

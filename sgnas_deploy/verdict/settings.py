@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from sgnas_deploy import tables
+from sgnas_deploy import artefacts, tables
 from sgnas_deploy.fitting.artefact import Described, architecture_of
 from sgnas_deploy.tables import LatencyTable
 from sgnas_deploy.tables.plans import EFFORTS
@@ -85,7 +85,7 @@ def untried(backend: str) -> tuple[str, ...]:
     """What must be said of a backend that nobody has run on its hardware; empty for the others."""
     if backend not in engine.BACKENDS:
         return ()
-    return (f"{backend} has not yet run on hardware with this version of sgnas",)
+    return (f"{backend} has {artefacts.UNTRIED}",)
 
 
 def _key(source: Described | LatencyTable) -> dict[str, str]:

@@ -59,8 +59,8 @@ def write(
         warnings.append(news)
     for warning in warnings[told:]:
         reporter.event(Warned(f"{job.name}: {warning}"))
-    verdict = outcome.judgement.verdict
-    why = ""
+    verdict, why = outcome.judgement.verdict, ""
+    slowed = conditions.slowed(states)
     if verdict == "UNDECIDED":
         why = reason(
             job.test,
@@ -68,11 +68,11 @@ def write(
             measured_s,
             np.array(outcome.levels),
             conditions.load(states),
-            ", ".join(conditions.slowed(states)),
+            ", ".join(slowed),
         )
     facts = _facts(job, outcome, state, states)
     if verdict != "UNDECIDED":  # whose reason says it already
-        facts += conditions.slowed(states)
+        facts += slowed
     path = workspace.reports / f"{job.name}.verdict.json"
     result = Validated(
         name=job.name,

@@ -10,10 +10,11 @@ import pytest
 
 from sgnas_deploy import tables
 from sgnas_deploy.errors import BadInput, ClearNo
-from sgnas_deploy.events import Event, Note, Reporter
+from sgnas_deploy.events import Reporter
 from sgnas_deploy.pipeline import demo as pipeline
 from sgnas_deploy.pipeline.demo import DemoRequest, demo
 from tests.cli import samples
+from tests.fakes.reporters import Listener
 
 STEPS = {
     "profile": samples.PROFILE,
@@ -24,18 +25,6 @@ STEPS = {
     "export": samples.EXPORT,
     "validate": samples.validate_result("PASS", "UNDECIDED", "FAIL"),
 }
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def notes(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Note)]
 
 
 @pytest.fixture
@@ -57,12 +46,12 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_all_steps_in_order(requests: dict[str, Any], tmp_path: Path) -> None:
-    heard = Heard()
-    demo(DemoRequest(workdir=tmp_path / "my demo"), heard)
+    listener = Listener()
+    demo(DemoRequest(workdir=tmp_path / "my demo"), listener)
     assert list(requests) == list(STEPS)
     assert all(request.workdir == tmp_path / "my demo" for request in requests.values())
     work = f"--workdir '{tmp_path}/my demo'"
-    assert heard.notes == [
+    assert listener.notes == [
         f"[1/7] sgnas profile --device cpu --space tiny --quality quick {work}",
         f"[2/7] sgnas train supernet --space tiny --data digits {work}",
         f"[3/7] sgnas train generator {work}",
@@ -82,10 +71,10 @@ def test_the_commands_it_names_do_what_it_does(
     from sgnas_cli.main import run
     from tests.cli.fakes import FakePipeline
 
-    heard = Heard()
-    demo(DemoRequest(workdir=tmp_path, fresh=True), heard)
+    listener = Listener()
+    demo(DemoRequest(workdir=tmp_path, fresh=True), listener)
     typed = FakePipeline(monkeypatch)
-    for note in heard.notes:
+    for note in listener.notes:
         assert run(shlex.split(note.partition(" sgnas ")[2])) == 0
     assert [arguments for _, arguments in typed.calls] == [(r,) for r in requests.values()]
 
@@ -94,7 +83,7 @@ def test_rows_join_what_was_asked_trained_and_measured(
     requests: dict[str, Any], tmp_path: Path
 ) -> None:
     del requests
-    result = demo(DemoRequest(workdir=tmp_path), Heard())
+    result = demo(DemoRequest(workdir=tmp_path), Listener())
     assert [row.verdict for row in result.rows] == ["PASS", "UNDECIDED", "FAIL"]
     assert result.verdict == "FAIL"
     assert result.margin == samples.GENERATE.margin
@@ -115,13 +104,13 @@ def test_a_table_that_is_there_is_kept_unless_fresh(
     table.parent.mkdir()
     table.write_text("{}")
     monkeypatch.setattr(tables, "read", lambda path: path)
-    heard = Heard()
-    demo(DemoRequest(workdir=tmp_path), heard)
+    listener = Listener()
+    demo(DemoRequest(workdir=tmp_path), listener)
     assert "profile" not in requests
-    assert any(str(table) in note for note in heard.notes)
+    assert any(str(table) in note for note in listener.notes)
 
     requests.clear()
-    demo(DemoRequest(workdir=tmp_path, fresh=True), heard)
+    demo(DemoRequest(workdir=tmp_path, fresh=True), listener)
     fresh = {name: request.fresh for name, request in requests.items() if hasattr(request, "fresh")}
     assert fresh == dict.fromkeys(("profile", "train_supernet", "train_generator", "retrain"), True)
 
@@ -135,7 +124,7 @@ def test_a_table_that_cannot_be_read_is_measured_anew(
     (tmp_path / "luts").mkdir()
     (tmp_path / "luts" / "tiny--cpu--x.json").write_text("{")
     monkeypatch.setattr(tables, "read", broken)
-    demo(DemoRequest(workdir=tmp_path), Heard())
+    demo(DemoRequest(workdir=tmp_path), Listener())
     assert "profile" in requests
 
 
@@ -147,5 +136,5 @@ def test_an_error_of_a_step_is_the_demo_s(
 
     monkeypatch.setattr(pipeline, "export", failing)
     with pytest.raises(ClearNo):
-        demo(DemoRequest(workdir=tmp_path), Heard())
+        demo(DemoRequest(workdir=tmp_path), Listener())
     assert "validate" not in requests

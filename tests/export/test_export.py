@@ -6,6 +6,8 @@ import functools
 import hashlib
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,14 @@ from sgnas_deploy.blocks import macs
 from sgnas_deploy.data import DataSet, Preprocessing
 from sgnas_deploy.emitter.weights import Array
 from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem, SgnasError
-from sgnas_deploy.events import Event, NullReporter, Warned
+from sgnas_deploy.events import NullReporter
 from sgnas_deploy.export import onnx as onnx_format_file
 from sgnas_deploy.pipeline.export import ExportRequest, ExportResult
 from sgnas_deploy.pipeline.export import export as run_export
 from sgnas_deploy.tables.format import BlockEntry, LatencyTable, NetworkEntry, Plan, weight_bytes
 from sgnas_deploy.workspace import Workspace
+from tests.fakes.halves import beyond_half
+from tests.fakes.reporters import Listener
 
 torch = pytest.importorskip("torch")
 ort = pytest.importorskip("onnxruntime")
@@ -427,77 +431,70 @@ def test_a_lower_precision_is_compared_on_held_out_images(
     assert again.sha256 == one.sha256
 
 
-def test_accuracy_beyond_the_limit_is_a_clear_no(
-    workspace: Workspace, digits: DataSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def answering(change: Callable[[Array], None]) -> Iterator[None]:
+    """ONNX Runtime's logits, changed in place."""
     onnx_format = export.load("onnx")
     run_onnx = onnx_format.run
 
-    def worse(artefact: bytes, shown: Array, runtime: object = None) -> Array:
-        """Every answer is the second best, by a hair."""
+    def changed(artefact: bytes, shown: Array, runtime: object = None) -> Array:
         logits = run_onnx(artefact, shown)
+        change(logits)
+        return logits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_format, "run", changed)
+        yield
+
+
+def test_accuracy_beyond_the_limit_is_a_clear_no(workspace: Workspace, digits: DataSet) -> None:
+    def worse(logits: Array) -> None:
+        """Every answer is the second best, by a hair."""
         rows = np.arange(len(logits))
         first, second = np.argsort(-logits, axis=1)[:, :2].T
         logits[rows, second] = logits[rows, first] + 1e-6
-        return logits
 
-    monkeypatch.setattr(onnx_format, "run", worse)
     flags = {"models": ("net",), "precision": "int8", "calibration": "digits"}
     # Without the names of its classes every changed answer counts.
     trained(workspace)
-    error = refused(workspace, ClearNo, **flags)
+    with answering(worse):
+        error = refused(workspace, ClearNo, **flags)
+        allowed = run(workspace, **flags, max_drop=1.0)
     assert "exported net changes the answer for 100.00% of the images" in error.message
     assert "the limit is 2.00%" in error.message
     assert error.cure == "allow more with --max-drop, or give up int8 with --precision fp32"
-    assert run(workspace, **flags, max_drop=1.0).precision == "int8"
+    assert allowed.precision == "int8"
 
 
 @pytest.mark.parametrize(("precision", "limit"), [("fp16", 0.02), ("int8", 0.3)])
 def test_a_logit_beyond_the_limit_of_a_lower_precision_is_a_clear_no(
-    workspace: Workspace,
-    digits: DataSet,
-    monkeypatch: pytest.MonkeyPatch,
-    precision: str,
-    limit: float,
+    workspace: Workspace, digits: DataSet, precision: str, limit: float
 ) -> None:
-    onnx_format = export.load("onnx")
-    run_onnx = onnx_format.run
-
-    def off(artefact: bytes, shown: Array, runtime: object = None) -> Array:
+    def off(logits: Array) -> None:
         """One logit of one image is wrong, the answer stays as it is."""
-        logits = run_onnx(artefact, shown)
         logits[3, logits[3].argmin()] -= (2 * limit) * np.abs(logits).max()
-        return logits
 
     trained(workspace, data=digits)
     flags = {"models": ("net",), "precision": precision, "max_drop": 1.0}
-    monkeypatch.setattr(onnx_format, "run", off)
-    error = refused(workspace, ClearNo, **flags)
+    with answering(off):
+        error = refused(workspace, ClearNo, **flags)
     assert "exported net differs from the PyTorch network by" in error.message
     assert error.cure == "calibrate on other images with --calibration, or take --precision fp32"
-    monkeypatch.setattr(onnx_format, "run", run_onnx)
     assert run(workspace, **flags).precision == precision
 
 
-def test_a_cosine_below_the_limit_is_a_clear_no(
-    workspace: Workspace, digits: DataSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    onnx_format = export.load("onnx")
-    run_onnx = onnx_format.run
-
-    def turned(artefact: bytes, shown: Array, runtime: object = None) -> Array:
+def test_a_cosine_below_the_limit_is_a_clear_no(workspace: Workspace, digits: DataSet) -> None:
+    def turned(logits: Array) -> None:
         """The logits of the image with the smallest ones are turned, all within their limit."""
-        logits = run_onnx(artefact, shown)
         row = logits[np.linalg.norm(logits, axis=1).argmin()]
         row -= 0.2 * np.abs(logits).max() * np.sign(row)
-        return logits
 
     path = trained(workspace, data=digits)
     state = safetensors_torch.load_file(path)
     state["head.classifier.conv.bias"] -= 1  # which makes the logits of all images alike
     rewrite(path, state, digits)
-    monkeypatch.setattr(onnx_format, "run", turned)
-    error = refused(workspace, ClearNo, models=("net",), precision="int8", max_drop=1.0)
+    with answering(turned):
+        error = refused(workspace, ClearNo, models=("net",), precision="int8", max_drop=1.0)
     assert "exported net gives an image logits at a cosine of" in error.message
     assert "the limit is 0.9" in error.message
     assert error.cure == "calibrate on other images with --calibration, or take --precision fp32"
@@ -511,24 +508,13 @@ def test_what_half_precision_cannot_hold_stays_in_single_and_is_named(
     data = digits if with_data else None
     path = trained(workspace, data=data)
     state = safetensors_torch.load_file(path)
-    for name in state:
-        if name.endswith("bn.bias"):
-            state[name] += 0.1  # zeros but for rounding would not fit either
-    state["stem.project.bn.weight"] *= 1e6
-    state["stem.project.bn.bias"] *= 1e6
-    state["layers.0.k7.expand.conv.weight"] *= 1e-6
+    beyond_half(state)
     rewrite(path, state, data)
-    said: list[str] = []
-
-    class Ear:
-        def event(self, event: Event) -> None:
-            if isinstance(event, Warned):
-                said.append(event.text)
-
+    listener = Listener()
     request = ExportRequest(
         workdir=workspace.root, models=("net",), precision="fp16", max_drop=0.05
     )
-    (one,) = run_export(request, Ear()).files
+    (one,) = run_export(request, listener).files
     assert one.checks is not None
     assert one.checks.max_abs <= one.checks.limit
     graph = onnx.load(one.path).graph
@@ -539,7 +525,7 @@ def test_what_half_precision_cannot_hold_stays_in_single_and_is_named(
     # From half to single before the two, and back behind them; the images, the logits.
     assert {"stem.depthwise.relu6", "layers.0.k7.expand", "images"} < casts
     assert len(casts) == 4
-    (note,) = (text for text in said if "half precision" in text)
+    (note,) = (text for text in listener.warnings if "half precision" in text)
     assert note.startswith(f"net: 2 of {len(graph.node) - len(casts)} nodes leave the range")
     assert "first layers.0.k7.expand: slower than its table says" in note
 
@@ -566,17 +552,12 @@ def test_named_images_calibrate_and_compare(workspace: Workspace, digits: DataSe
 
 def test_fp16_without_its_data_is_compared_on_noise_and_says_so(workspace: Workspace) -> None:
     trained(workspace)
-    said: list[Event] = []
-
-    class Ear:
-        def event(self, event: Event) -> None:
-            said.append(event)
-
+    listener = Listener()
     request = ExportRequest(workdir=workspace.root, models=("net",), precision="fp16")
-    (one,) = run_export(request, Ear()).files
+    (one,) = run_export(request, listener).files
     assert one.checks is not None
     assert one.checks.source == "noise and extremes"
-    assert any(isinstance(e, Warned) and "noise" in e.text for e in said)
+    assert any("noise" in text for text in listener.warnings)
 
 
 def test_what_is_so_for_all_models_is_said_once(
@@ -598,17 +579,11 @@ def test_what_is_so_for_all_models_is_said_once(
 
     loads = iter([Elsewhere()])  # for the models; then for their source, and to write
     monkeypatch.setattr(export, "load", lambda name: next(loads, real))
-    said: list[str] = []
-
-    class Ear:
-        def event(self, event: Event) -> None:
-            if isinstance(event, Warned):
-                said.append(event.text)
-
-    result = run_export(ExportRequest(workdir=workspace.root, models=tuple("abcd")), Ear())
+    listener = Listener()
+    result = run_export(ExportRequest(workdir=workspace.root, models=tuple("abcd")), listener)
     assert len(result.files) == 4
     assert [one.checks.of for one in result.files if one.checks] == ["source"] * 4
-    slow, not_run = said
+    slow, not_run = listener.warnings
     assert slow == "a, b and 2 more: it is slow"
     assert not_run.startswith("a, b and 2 more: not run on this machine (there is no GPU)")
 

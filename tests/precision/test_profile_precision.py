@@ -8,26 +8,18 @@ import onnx
 import pytest
 
 from sgnas_deploy import tables
-from sgnas_deploy.events import Event, Note, Warned
 from sgnas_deploy.pipeline.profile import ProfileRequest, profile
 from sgnas_profilers.backends import RunOptions
 from sgnas_profilers.timing import TimingPlan
 from sgnas_profilers.transports import Agent, Measurement
 from tests.fakes.device import FakeDevice, Law
+from tests.fakes.reporters import Listener
 
 HALF, SIGNED, UNSIGNED = (
     onnx.TensorProto.FLOAT16,
     onnx.TensorProto.INT8,
     onnx.TensorProto.UINT8,
 )
-
-
-class Ear:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
 
 
 class _Fast(Law):
@@ -64,11 +56,13 @@ class _Inputs(FakeDevice):
         return Seeing()  # type: ignore[return-value]
 
 
-def run(tmp_path: Path, device: FakeDevice, **flags: object) -> tuple[tables.LatencyTable, Ear]:
-    ear = Ear()
+def run(
+    tmp_path: Path, device: FakeDevice, **flags: object
+) -> tuple[tables.LatencyTable, Listener]:
+    listener = Listener()
     settings = {"device": "cpu", "space": "tiny", "quality": "quick", "form": "concat", **flags}
     request = ProfileRequest(workdir=tmp_path, max_blocks=60, **settings)  # type: ignore[arg-type]
-    return tables.read(profile(request, ear, device).table), ear
+    return tables.read(profile(request, listener, device).table), listener
 
 
 @pytest.mark.parametrize(
@@ -83,19 +77,19 @@ def test_blocks_are_measured_in_the_precision_between_their_borders(
     tmp_path: Path, precision: str, backend: str, kind: int
 ) -> None:
     device = _Inputs(law=_Fast())
-    table, ear = run(tmp_path, device, precision=precision, backend=backend)
+    table, listener = run(tmp_path, device, precision=precision, backend=backend)
     assert (table.precision, table.backend) == (precision, backend)
     assert device.kinds == {kind}
-    notes = [event.text for event in ear.events if isinstance(event, Note)]
+    notes = listener.notes
     assert f"{precision} takes 0.50 of the time of fp32, on one network" in notes
 
 
 def test_a_precision_that_is_not_faster_is_a_finding(tmp_path: Path) -> None:
-    _, ear = run(tmp_path, FakeDevice(), precision="fp16")
-    said = [event.text for event in ear.events if isinstance(event, Warned)]
+    _, listener = run(tmp_path, FakeDevice(), precision="fp16")
+    said = listener.warnings
     assert any(text.startswith("fp16 is not faster here: ") for text in said)
 
 
 def test_single_precision_is_compared_with_nothing(tmp_path: Path) -> None:
-    _, ear = run(tmp_path, FakeDevice())
-    assert not any("of the time of fp32" in getattr(event, "text", "") for event in ear.events)
+    _, listener = run(tmp_path, FakeDevice())
+    assert not any("of the time of fp32" in getattr(event, "text", "") for event in listener.events)

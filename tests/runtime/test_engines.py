@@ -15,7 +15,6 @@ from PIL import Image
 
 from sgnas_deploy import files, models, runtime
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
-from sgnas_deploy.events import Event, Warned
 from sgnas_deploy.pipeline.run import RunRequest, run
 from sgnas_deploy.runtime.tensorrt import TensorRtEngine
 from sgnas_deploy.workspace import Workspace
@@ -23,6 +22,7 @@ from sgnas_profilers import cuda
 from sgnas_profilers.trt import load as loading
 from sgnas_profilers.trt.build import platform_name
 from sgnas_profilers.trt.load import Runtime
+from tests.fakes.reporters import Listener
 from tests.tensorrt.fake_trt import FakeTrt
 from tests.tensorrt.leftovers import FRESH, STALE, Beside
 from tests.verdict import exported
@@ -61,20 +61,6 @@ def put_engine(workspace: Workspace, **facts: str) -> Path:
     description = models.read_export_file(source).model_copy(update=changes)
     files.write_model(models.sidecar(path), description)
     return path
-
-
-class Heard:
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def warnings(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Warned)]
 
 
 @pytest.fixture
@@ -224,19 +210,19 @@ def test_who_runs_an_engine_is_warned_that_none_ever_ran(
     path = put_engine(workspace)
     image = tmp_path / "image.png"
     Image.fromarray(np.zeros((40, 52, 3), np.uint8)).save(image)
-    heard = Heard()
-    run(RunRequest("net.plan", (image,), workspace.root), heard)
-    (warning,) = heard.warnings
+    listener = Listener()
+    run(RunRequest("net.plan", (image,), workspace.root), listener)
+    (warning,) = listener.warnings
     assert warning.startswith("net.plan: engines of TensorRT have not yet run on hardware")
-    heard = Heard()
+    listener = Listener()
     board.room = False
     with pytest.raises(EnvironmentProblem):
-        runtime.load(path, reporter=heard)
-    assert heard.warnings == [warning], "before it is opened: that may be what fails"
+        runtime.load(path, reporter=listener)
+    assert listener.warnings == [warning], "before it is opened: that may be what fails"
     pytest.importorskip("onnxruntime")
-    heard = Heard()
-    run(RunRequest("net.onnx", (image,), workspace.root), heard)
-    assert heard.warnings == []
+    listener = Listener()
+    run(RunRequest("net.onnx", (image,), workspace.root), listener)
+    assert listener.warnings == []
 
 
 class FakeGpu:

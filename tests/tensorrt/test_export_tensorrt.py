@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from sgnas_cli.main import run as sgnas
-from sgnas_deploy import architectures, files, models, spaces, targets
-from sgnas_deploy.architectures import Architecture
-from sgnas_deploy.data import Preprocessing
+from sgnas_deploy import models, targets
 from sgnas_deploy.errors import BadInput, ClearNo, EnvironmentProblem, SgnasError
-from sgnas_deploy.events import Event, NullReporter, StageAdvanced, StageStarted, Warned
+from sgnas_deploy.events import Event, NullReporter, StageAdvanced, StageStarted
 from sgnas_deploy.export import onnx as onnx_format
 from sgnas_deploy.pipeline.export import ExportRequest, ExportResult
 from sgnas_deploy.pipeline.export import export as run_export
@@ -26,59 +24,28 @@ from sgnas_profilers.backends.tensorrt import TensorRtBackend
 from sgnas_profilers.transports import Built, Hello, OnProgress
 from sgnas_profilers.trt import plans
 from sgnas_profilers.trt.load import Runtime
+from tests.fakes.halves import beyond_half
+from tests.fakes.reporters import Listener
 from tests.tensorrt import fake_trtexec
 from tests.tensorrt.fake_trt import FakeTrt
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 safetensors_torch = pytest.importorskip("safetensors.torch")
 
-from sgnas_deploy.networks.deployed import DeployedNetwork  # noqa: E402
-
-SPACE = "tiny+r16"
-OPTIONS = (0, 40, 0, 0, 17, 0)
+from tests.tensorrt import trained  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def weights() -> bytes:
-    """Of a network that has seen a few batches."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    network = DeployedNetwork(spaces.load(SPACE), OPTIONS).train()
-    for _ in range(60):
-        network(torch.randn(8, 3, 16, 16))
-    return bytes(safetensors_torch.save(network.state_dict()))
+    return trained.weights()
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, weights: bytes) -> Workspace:
     found = Workspace(tmp_path / "work")
-    path = found.models / "net.safetensors"
-    files.write_bytes(path, weights)
-    model = models.ModelFile(
-        name="net",
-        architecture=architectures.describe("net", Architecture(SPACE, OPTIONS), None),
-        weights_sha256=files.sha256_of(path),
-        classes=tuple(str(digit) for digit in range(10)),
-        preprocessing=Preprocessing(resolution=16, crop=1.0, mean=(0.5,) * 3, std=(0.5,) * 3),
-        data="digits",
-        data_fingerprint="0" * 64,
-        recipe={},
-        seed=0,
-        accuracy=0.1,
-        images=100,
-    )
-    files.write_model(path.with_suffix(".json"), model)
-    found.remember("retrain", ["net"])
+    trained.put(found, weights)
     return found
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.heard: list[Event] = []
-
-    def event(self, event: Event) -> None:
-        self.heard.append(event)
 
 
 def export(workspace: Workspace, listener: Listener | None = None, **flags: object) -> ExportResult:
@@ -119,16 +86,16 @@ def test_an_engine_in_each_precision_and_its_manifest(
     if not Path("/dev/nvidiactl").exists():
         assert manifest.checks is not None
         assert manifest.checks.of == "source"
-    warned = [event.text for event in listener.heard if isinstance(event, Warned)]
+    warned = listener.warnings
     assert any("not yet run on hardware" in text for text in warned)
     assert facts["engine_audit"].startswith("not made")
     (found,) = (text for text in warned if "asked for was" in text)
     assert f"asked for was {precision}: the network has {facts['precision_audit']}" in found
     assert facts["engine_audit"] in found
     assert any("the engine cannot run on this machine" in text for text in warned)
-    started = [event for event in listener.heard if isinstance(event, StageStarted)]
+    started = [event for event in listener.events if isinstance(event, StageStarted)]
     assert ("building net", 100) in [(event.name, event.total) for event in started]
-    told = [event for event in listener.heard if isinstance(event, StageAdvanced)]
+    told = [event for event in listener.events if isinstance(event, StageAdvanced)]
     assert max(event.done for event in told if event.name == "building net") == 100
 
 
@@ -137,18 +104,8 @@ def test_only_what_the_exporter_has_kept_may_be_in_single_precision(
 ) -> None:
     path = workspace.models / "net.safetensors"
     state = safetensors_torch.load_file(path)
-    for name in state:
-        if name.endswith("bn.bias"):
-            state[name] += 0.1  # zeros but for rounding would not fit either
-    state["stem.project.bn.weight"] *= 1e6
-    state["stem.project.bn.bias"] *= 1e6
-    for name in state:
-        if name.startswith("layers.0.") and name.endswith("expand.conv.weight"):
-            state[name] *= 1e-6
-    files.write_bytes(path, bytes(safetensors_torch.save(state)))
-    beside = path.with_suffix(".json")
-    told = json.loads(beside.read_text())
-    beside.write_text(json.dumps({**told, "weights_sha256": files.sha256_of(path)}))
+    beyond_half(state)
+    trained.put(workspace, bytes(safetensors_torch.save(state)))
     export(workspace, flavour="rtx", precision="fp16")
     facts = models.read_export_file(workspace.models / "net.plan").runtime
     assert ", 2 fp32 of " in facts["precision_audit"]
@@ -286,7 +243,7 @@ def test_an_engine_of_a_device_is_built_there_and_comes_back(
     assert facts["device_model"] == "Orin"
     assert facts["device_power_mode"] == "MAXN"
     assert facts["optimisation_level"] == "4"
-    warned = [event.text for event in listener.heard if isinstance(event, Warned)]
+    warned = listener.warnings
     assert any(f"by its inspector: {facts['engine_audit']}" in text for text in warned)
     assert " fp32 of " in facts["engine_audit"]
     assert manifest.checks is not None

@@ -6,50 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from sgnas_deploy import architectures, artefacts, files, models, spaces
-from sgnas_deploy.architectures import Architecture
-from sgnas_deploy.data import Preprocessing
+from sgnas_deploy import artefacts, models
 from sgnas_deploy.errors import BadInput
 from sgnas_deploy.events import NullReporter
 from sgnas_deploy.pipeline.export import ExportRequest, export
 from sgnas_deploy.workspace import Workspace
 from sgnas_profilers.trt.load import Runtime
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("sklearn")
-safetensors_torch = pytest.importorskip("safetensors.torch")
 
-from sgnas_deploy.networks.deployed import DeployedNetwork  # noqa: E402
-
-SPACE = "tiny+r16"
-OPTIONS = (0, 40, 0, 0, 17, 0)
+from tests.tensorrt import trained
 
 
 def train(workspace: Workspace, seed: int) -> None:
     """Leave what `sgnas retrain` leaves: weights and their description."""
-    torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    network = DeployedNetwork(spaces.load(SPACE), OPTIONS).train()
-    for _ in range(10):
-        network(torch.randn(8, 3, 16, 16))
-    path = workspace.models / "net.safetensors"
-    files.write_bytes(path, bytes(safetensors_torch.save(network.state_dict())))
-    model = models.ModelFile(
-        name="net",
-        architecture=architectures.describe("net", Architecture(SPACE, OPTIONS), None),
-        weights_sha256=files.sha256_of(path),
-        classes=tuple(str(digit) for digit in range(10)),
-        preprocessing=Preprocessing(resolution=16, crop=1.0, mean=(0.5,) * 3, std=(0.5,) * 3),
-        data="digits",
-        data_fingerprint="0" * 64,
-        recipe={},
-        seed=seed,
-        accuracy=0.1,
-        images=100,
-    )
-    files.write_model(path.with_suffix(".json"), model)
-    workspace.remember("retrain", ["net"])
+    trained.put(workspace, trained.weights(seed, batches=10), seed)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from sgnas_deploy import files
-from sgnas_deploy.events import Event, Warned
 from sgnas_deploy.pipeline.validate import Validated, ValidateRequest, VerdictReport, validate
 from sgnas_deploy.tables.noise import causes
 from sgnas_deploy.tables.statistics import spans
@@ -27,6 +26,7 @@ from sgnas_profilers.cuda import smi
 from sgnas_profilers.timing import TimingPlan
 from sgnas_profilers.transports import Agent, Measurement
 from tests.fakes.device import Disturbance, FakeAgent, FakeDevice
+from tests.fakes.reporters import Listener
 from tests.verdict import exported
 
 
@@ -120,15 +120,6 @@ class Judged:
     result: Validated
     report: VerdictReport
     warnings: list[str]
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, Warned):
-            self.warnings.append(event.text)
 
 
 def judged(root: Path, share: float, states: Sequence[State], **settings: str) -> Judged:

@@ -17,7 +17,7 @@ from sgnas_deploy import data, files, models
 from sgnas_deploy.data.batches import to_array
 from sgnas_deploy.emitter import DEFAULT_FORM, emit_network
 from sgnas_deploy.errors import BadInput, EnvironmentProblem
-from sgnas_deploy.events import Event, NullReporter, Warned
+from sgnas_deploy.events import NullReporter
 from sgnas_deploy.pipeline.profile import ProfileRequest, profile
 from sgnas_deploy.pipeline.validate import (
     Validated,
@@ -30,18 +30,10 @@ from sgnas_deploy.pipeline.validate import (
 from sgnas_deploy.tables import predictor, read
 from sgnas_deploy.workspace import Workspace
 from tests.fakes.device import Disturbance, FakeDevice
+from tests.fakes.reporters import Listener
 from tests.verdict import exported
 
 NOISE = Disturbance(sigma=0.02, process_sigma=0.005)
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, Warned):
-            self.warnings.append(event.text)
 
 
 @pytest.fixture(scope="session")
