@@ -6,6 +6,7 @@
 * `generator/TABLE.*`: trained generators, by the table they were trained on
 * `generator/SPACE--any-device.*`: those that read tables
 * `architectures/NAME.json`: generated architectures
+* `fit/NAME.*`: files with arbitrary weights that `fit` measured, and its journals
 * `models/NAME.*`: retrained weights, exported files
 * `reports/NAME.*`: verdicts and other reports
 """
@@ -59,6 +60,11 @@ class Workspace:
     def architectures(self) -> Path:
         """Generated architectures."""
         return self.root / "architectures"
+
+    @property
+    def fit(self) -> Path:
+        """Files that `fit` measured, and its journals."""
+        return self.root / "fit"
 
     @property
     def models(self) -> Path:

@@ -116,7 +116,7 @@ def fit(
         for text in warnings:
             reporter.event(Warned(text))
         where = _where(device, table, bench.hello)
-        journal_path = task.workspace.root / "fit" / f"{_digest(request, task)}.journal.jsonl"
+        journal_path = task.workspace.fit / f"{_digest(request, task)}.journal.jsonl"
         with Journal(journal_path, _conditions(request, task, bench.hello), request.fresh) as book:
             if book.records:
                 reporter.event(Note(f"going on with {len(book.records)} launches made"))

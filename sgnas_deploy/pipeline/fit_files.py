@@ -141,7 +141,7 @@ def _fitted(
     architecture_path = task.workspace.architectures / f"{described.name}.json"
     files.write_model(architecture_path, described)
     path, beside = artefact.write(
-        task.workspace.root / "fit",
+        task.workspace.fit,
         described,
         model,
         form=table.form,

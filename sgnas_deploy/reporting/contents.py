@@ -25,7 +25,7 @@ from sgnas_deploy.tables import LatencyTable, Predictor
 from sgnas_deploy.tables.predictor import measured_s
 from sgnas_deploy.training import history
 from sgnas_deploy.verdict import Verdict
-from sgnas_deploy.verdict.results import VerdictReport
+from sgnas_deploy.verdict.results import VerdictReport, name_of
 from sgnas_deploy.workspace import Workspace
 
 AccuracyOf: TypeAlias = Literal["exported file", "trained network", "sub-network of the supernet"]
@@ -257,7 +257,7 @@ def _networks(workspace: Workspace, troubles: list[str]) -> tuple[Network, ...]:
 
 
 def _base(name: str, report: VerdictReport) -> str:
-    """Name of the network of which `name` is one file: `net` of `net.plan` and of `net.ov`."""
+    """Name of the network of which `name` is one file: `net` of `net.plan`, `net.ov`, `net.fit`."""
     base = report.export.name
     return base if name.startswith(f"{base}.") else name
 
@@ -278,7 +278,8 @@ def _stale(workspace: Workspace, name: str, report: VerdictReport | None) -> boo
     if report is None:
         return False
     # Older versions left out the suffix of an engine too.
-    names = (path for path in workspace.models.glob("*") if name in (path.stem, path.name))
+    names = [path for path in workspace.models.glob("*") if name in (path.stem, path.name)]
+    names += [path for path in workspace.fit.glob("*.onnx") if name == name_of(path)]
     exported = [path for path in names if path.with_name(f"{path.name}.json").is_file()]
     return bool(exported) and all(
         files.sha256_of(path) != report.result.artefact_sha256 for path in exported

@@ -1,7 +1,7 @@
 """Verdicts as `sgnas validate` gives them: values only.
 
-`reports/NAME.verdict.json` is a `VerdictReport`. NAME is the file's name without `.onnx`; that of
-an engine keeps its `.plan`, so that the verdicts on `net.onnx` and `net.plan` stand side by side.
+`reports/NAME.verdict.json` is a `VerdictReport`. NAME is that of `name_of`, so that the verdicts on
+`models/net.onnx`, `models/net.plan` and `fit/net.onnx` stand side by side.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from sgnas_deploy import files
+from sgnas_deploy.fitting import artefact
 from sgnas_deploy.fitting.artefact import Described
 from sgnas_deploy.verdict import report
 from sgnas_deploy.verdict.percentile import Verdict
@@ -81,9 +82,15 @@ class Validated(files.FrozenModel):
         return self.environment.get("backend.provider") == "CUDA"
 
 
-def name_of(artefact: Path) -> str:
-    """What a verdict on a file is called: its name, and no suffix for plain ONNX."""
-    return artefact.stem if artefact.suffix == ".onnx" else artefact.name
+def name_of(path: Path) -> str:
+    """What a verdict on a file is called.
+
+    Its name, without `.onnx`; with `.fit` for a file of `fit`, because the trained network of the
+    same name is another file.
+    """
+    if artefact.is_untrained(path):
+        return f"{path.stem}.fit"
+    return path.stem if path.suffix == ".onnx" else path.name
 
 
 class ValidateResult(files.FrozenModel):

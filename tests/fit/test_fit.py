@@ -141,6 +141,8 @@ def test_a_later_validate_passes(workspace: Workspace) -> None:
     )
     assert again.verdict == "PASS"
     for one, before in zip(again.networks, result.budgets, strict=True):
+        assert before.artefact is not None
+        assert one.name == f"{before.artefact.stem}.fit"
         assert one.weights == "arbitrary"
         assert one.parity_max_abs is None
         assert "arbitrary weights (latency only)" in one.line

@@ -11,6 +11,7 @@ import pytest
 from sgnas_cli import output, render
 from sgnas_deploy import files, models
 from sgnas_deploy.errors import BadInput
+from sgnas_deploy.fitting import artefact
 from sgnas_deploy.models import Checks
 from sgnas_deploy.pipeline.fit import FitRequest, fit
 from sgnas_deploy.pipeline.profile import ProfileRequest, profile
@@ -138,6 +139,30 @@ def test_a_network_that_was_only_judged_as_an_engine_is_shown_once(workspace: Wo
     assert one.accuracy == (trained.accuracy, "trained network")
     assert [name for name, _ in contents.histories] == ["retrained A"]
     assert "some verdicts" not in {missing.what for missing in contents.missing}
+
+
+def test_the_verdict_of_fit_stands_beside_that_of_the_trained_network(workspace: Workspace) -> None:
+    trained = models.read_export_file(exported.put(workspace, "net"))
+    model = (workspace.models / "net.onnx").read_bytes()
+    measured, _ = artefact.write(
+        workspace.fit,
+        trained.model.architecture.model_copy(update={"name": "net"}),
+        model,
+        form=trained.form,
+        batch=1,
+        precision="fp32",
+    )
+    run(workspace, "net.onnx", str(measured))
+    assert (read(workspace, "net").result.weights, read(workspace, "net.fit").result.weights) == (
+        "trained",
+        "arbitrary",
+    )
+    fresh = {one.name: (one.base, one.stale) for one in gather(workspace).networks}
+    assert fresh == {"net": ("net", False), "net.fit": ("net", False)}
+    # The next `fit` writes another file.
+    measured.write_bytes(model + b" ")
+    stale = {one.name: one.stale for one in gather(workspace).networks}
+    assert stale == {"net": False, "net.fit": True}
 
 
 def test_an_engines_report_of_an_older_version_is_still_read(workspace: Workspace) -> None:
