@@ -27,6 +27,7 @@ class Budget:
         kept: a network with a PASS.
         kept_fresh: the launches that this PASS rests on.
         kept_fits: whether it leaves as much of the budget free as it should.
+        settled: logarithm of its latency when it was found good enough; None where it never was.
         verdict: of `chosen`.
         fresh: the launches that it rests on.
         reason: why it is no PASS.
@@ -42,6 +43,7 @@ class Budget:
     kept: Options | None = None
     kept_fresh: tuple[Launch, ...] = ()
     kept_fits: bool = False
+    settled: float | None = None
     verdict: Verdict = "UNDECIDED"
     fresh: tuple[Launch, ...] = ()
     reason: str = ""

@@ -194,6 +194,8 @@ class Confirmation:
                 budget.kept_fits = fits
             wanted = budget.level + math.log1p(-before) - SETTLED
             enough = fits and (level >= wanted or budget.chosen == ends[1])
+            if enough and budget.kept == budget.chosen:
+                budget.settled = level
             if enough or fastest or attempt == ATTEMPTS:
                 budget.open = False
                 return
