@@ -9,7 +9,8 @@ with one thread. `judge`, in a new process at least ten minutes after that ended
 one `sgnas validate` per network in a process of its own, never repeated; UNDECIDED counts as not
 passed. It prints JSON: how many PASS at p50 with 95 % confidence, the mean share of the budget that
 is unused, and the drift, the difference of each network's p50 between both runs. Where the mean
-drift exceeds 3 %, the mark for unused is drift + 2 %, and the report says so.
+drift exceeds 3 %, the mark for unused is drift + 2 %, and the report says so. With `--when-settled
+MINUTES` it first waits for the loop's speed (see `settled.py`), and says so too.
 
 Both steps go on where they were stopped: `fit` by its journal, `judge` by what stands in the file.
 
@@ -136,9 +137,16 @@ def judge(flags: argparse.Namespace) -> None:
         print(f"waiting {left:.0f} s, so that ten minutes have passed", file=sys.stderr)
         time.sleep(left)
     fitted = [one for one in record["fit"]["budgets"] if one["artefact"] is not None]
+    settled = None
+    if flags.when_settled is not None:
+        sys.path.insert(0, str(Path(__file__).parents[1]))
+        from benchmarks.settled import Settled, launcher
+
+        settled = Settled(fitted, 60 * flags.when_settled, launcher(Path(record["workdir"])))
     for number, one in enumerate(fitted, start=1):
         if one["name"] in record["judged"]:
             continue
+        waited = {} if settled is None else settled.wait(number - 1)
         # Noted before it begins: what was begun is not begun again.
         record["judged"][one["name"]] = {"verdict": "UNDECIDED", "reason": "stopped"}
         write(out, record)
@@ -150,6 +158,7 @@ def judge(flags: argparse.Namespace) -> None:
         record["judged"][one["name"]] = {name: found[name] for name in kept} | {
             "seconds": time.time() - began,
             "line": found["line"],
+            **waited,
         }
         write(out, record)
         print(f"{number} of {len(fitted)}: {found['line']}", file=sys.stderr)
@@ -176,13 +185,18 @@ def summary(record: dict[str, Any]) -> dict[str, Any]:
                 "drift": found["measured_s"] / one["measured_s"] - 1,
                 "launches": found["launches"],
             }
+            before = ("settled", "waited_s", "speed_off")
+            row |= {name: found[name] for name in before if name in found}
         rows.append(row)
+    waited = [row for row in rows if "waited_s" in row]
     return {
         "space": record["space"],
         "step": "judge",
         **marks(rows),
         "fit_seconds": record["fit_seconds"],
         "judge_seconds": sum(one.get("seconds", 0.0) for one in judged.values()),
+        "waited_s": sum(row["waited_s"] for row in waited) if waited else None,
+        "settled": sum(row["settled"] for row in waited) if waited else None,
         "rows": rows,
         "fit": told(record["fit"], record["fit_seconds"]),
     }
@@ -351,6 +365,12 @@ def main() -> None:
     parser.add_argument("--max-seconds", type=float, default=60.0, help="of each verdict")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured")
     parser.add_argument("--no-wait", action="store_true", help="refuse instead of waiting")
+    parser.add_argument(
+        "--when-settled",
+        type=float,
+        metavar="MINUTES",
+        help="before each verdict wait for the loop's speed, so long at most over all of them",
+    )
     parser.add_argument("--fake", type=int, metavar="N", help="simulated sittings of each kind")
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS))
     flags = parser.parse_args()

@@ -9,6 +9,9 @@ from typing import Final, final
 from sgnas_deploy.fitting.levels import Launch, Options
 from sgnas_deploy.verdict import Verdict
 
+NEAR: Final = 0.006
+"""A candidate that far below its target is not worth another round's search; of those that are
+nearer the one with the highest score is taken."""
 SLACK: Final = 0.002
 """A network that little above its target still meets it."""
 
@@ -77,6 +80,23 @@ class Budget:
         if self.kept is None and not self.reason:
             self.verdict = "FAIL"
             self.reason = "every network that was measured takes longer"
+
+    def why_unused(self, level: float, free: float) -> str:
+        """Why the network that was kept leaves much of the budget, and none nearer to it was taken.
+
+        Args:
+            level: logarithm of its latency, as far as is known now.
+            free: share of the budget that was to stay free.
+        """
+        used = math.exp(level - self.level)
+        kept = f"only {used:.1%} is used: {free:.1%} is kept free for later verdicts"
+        if used >= (1 - free) * math.exp(-NEAR):
+            return kept
+        # Levels are at the sitting's usual speed, which later launches may still have moved.
+        if self.settled is not None and self.settled - level > NEAR:
+            faster = math.expm1(self.settled - level)
+            return f"{kept}, and the machine became {faster:.1%} faster after this one was found"
+        return f"only {used:.1%} is used: no network between was found"
 
 
 def rounded_up_s(value_s: float) -> float:

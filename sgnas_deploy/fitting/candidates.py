@@ -8,7 +8,7 @@ from typing import Final, final
 
 import numpy as np
 
-from sgnas_deploy.fitting.budget import SLACK, Budget
+from sgnas_deploy.fitting.budget import NEAR, SLACK, Budget
 from sgnas_deploy.fitting.levels import Floats, Options
 from sgnas_deploy.fitting.measured import Measured
 from sgnas_deploy.fitting.neighbours import best_neighbour
@@ -18,11 +18,8 @@ from sgnas_deploy.generator.within import best_within
 PER_ROUND: Final = 2
 """New candidates of the solver for a budget in a round after the first."""
 
-NEAR: Final = 0.006
-"""A candidate that far below its target is not worth another round's search; of those that are
-nearer the one with the highest score is taken."""
 SETTLED: Final = 0.005
-"""The same, where its level is known to about as much: good enough not to search on."""
+"""As `NEAR`, where its level is known to about as much: good enough not to search on."""
 
 ABOVE: Final = 0.006
 """Where nothing is near below the target, a network that little above it is taken."""

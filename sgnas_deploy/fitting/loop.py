@@ -15,7 +15,7 @@ import numpy as np
 
 from sgnas_deploy.events import Reporter
 from sgnas_deploy.fitting.budget import Budget, rounded_up_s
-from sgnas_deploy.fitting.candidates import NEAR, Candidates
+from sgnas_deploy.fitting.candidates import Candidates
 from sgnas_deploy.fitting.confirming import Confirmation
 from sgnas_deploy.fitting.levels import Options
 from sgnas_deploy.fitting.measured import Measured
@@ -132,14 +132,4 @@ class Loop:
             return f"only {used:.1%} is used: the largest network needs no more"
         if options == fastest:
             return f"only {used:.1%} is used: the next network is too slow"
-        free = self._m.free(budget.level)
-        short = f"only {used:.1%} is used: {free:.1%} must stay free on a machine so noisy"
-        if used >= (1 - free) * math.exp(-NEAR):
-            return short
-        # Levels are at the sitting's usual speed, which later launches may still have moved.
-        if budget.settled is not None:
-            moved = budget.settled - math.log(self._m.believed_s(options))
-            if moved > NEAR:
-                faster = math.expm1(moved)
-                return f"{short}, and it became {faster:.1%} faster after the network was confirmed"
-        return f"only {used:.1%} is used: no network between was found"
+        return budget.why_unused(self._m.now.believed[options], self._m.free(budget.level))
