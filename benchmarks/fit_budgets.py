@@ -139,7 +139,6 @@ def judge(flags: argparse.Namespace) -> None:
     fitted = [one for one in record["fit"]["budgets"] if one["artefact"] is not None]
     settled = None
     if flags.when_settled is not None:
-        sys.path.insert(0, str(Path(__file__).parents[1]))
         from benchmarks.settled import Settled, launcher
 
         settled = Settled(fitted, 60 * flags.when_settled, launcher(Path(record["workdir"])))
@@ -261,7 +260,6 @@ KINDS: Final = {
 
 def fake(flags: argparse.Namespace) -> None:
     """Sittings on simulated devices: the real loop, the real test, ten minutes between them."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     found = {}
     for kind in flags.kinds or KINDS:
         sittings = []
@@ -374,6 +372,7 @@ def main() -> None:
     parser.add_argument("--fake", type=int, metavar="N", help="simulated sittings of each kind")
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS))
     flags = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # for `benchmarks` and `tests`
     if flags.fake:
         fake(flags)
     elif flags.step is None or flags.out is None:

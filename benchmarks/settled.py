@@ -31,7 +31,8 @@ class Settled:
     """Waits for the loop's speed.
 
     Args:
-        fitted: the loop's networks, by their budgets: each with `artefact` and `measured_s`.
+        fitted: the loop's networks, by their budgets: each with `artefact`,
+            `artefact_sha256` and `measured_s`.
         seconds: longest time to wait, over all networks; after that nothing is waited for.
         launch: one fresh process of an artefact; its latency in seconds.
         sleep: waits so many seconds.
@@ -53,10 +54,16 @@ class Settled:
         self._clock = clock
 
     def wait(self, number: int) -> dict[str, Any]:
-        """Wait before the network at a position; what was seen last, and how long it took."""
+        """Wait before the network at a position; what was seen last, and how long it took.
+
+        Where no other network is beside it, nothing can be seen, and nothing is waited for.
+        """
+        beside = self._beside(number)
+        if not beside:
+            return {"settled": False, "speed_off": None, "waited_s": 0.0}
         began, agreed = self._clock(), 0
         while True:
-            off = self._off(number)
+            off = self._off(beside)
             agreed = agreed + 1 if abs(off) <= WITHIN else 0
             waited_s = self._clock() - began
             if agreed == TWICE or waited_s >= self._left_s:
@@ -65,16 +72,14 @@ class Settled:
         self._left_s = max(0.0, self._left_s - waited_s)
         return {"settled": agreed == TWICE, "speed_off": off, "waited_s": waited_s}
 
-    def _off(self, number: int) -> float:
-        """How much slower the neighbours are than in the loop, relative."""
-        mine = self._fitted[number]["artefact"]
-        beside = [
-            self._fitted[at]
-            for at in (number - 1, number + 1)
-            if 0 <= at < len(self._fitted) and self._fitted[at]["artefact"] != mine
-        ]
-        if not beside:
-            return 0.0
+    def _beside(self, number: int) -> list[dict[str, Any]]:
+        """The networks of the budgets beside it; not the same file under another name."""
+        mine = self._fitted[number]["artefact_sha256"]
+        beside = (self._fitted[max(0, number - 1) : number], self._fitted[number + 1 : number + 2])
+        return [one for side in beside for one in side if one["artefact_sha256"] != mine]
+
+    def _off(self, beside: Sequence[dict[str, Any]]) -> float:
+        """How much slower these networks are than in the loop, relative."""
         found: dict[str, list[float]] = {one["artefact"]: [] for one in beside}
         for _ in range(LAUNCHES):
             for artefact, taken in found.items():

@@ -279,7 +279,9 @@ def _stale(workspace: Workspace, name: str, report: VerdictReport | None) -> boo
         return False
     # Older versions left out the suffix of an engine too.
     names = [path for path in workspace.models.glob("*") if name in (path.stem, path.name)]
-    names += [path for path in workspace.fit.glob("*.onnx") if name == name_of(path)]
+    of_fit = workspace.fit / f"{report.export.name}.onnx"
+    if of_fit.is_file() and name == name_of(of_fit):
+        names.append(of_fit)
     exported = [path for path in names if path.with_name(f"{path.name}.json").is_file()]
     return bool(exported) and all(
         files.sha256_of(path) != report.result.artefact_sha256 for path in exported

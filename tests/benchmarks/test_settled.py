@@ -11,7 +11,8 @@ import pytest
 from benchmarks.settled import PAUSE_S, WITHIN, Settled
 
 FITTED: list[dict[str, Any]] = [
-    {"artefact": f"{number}.onnx", "measured_s": number * 1e-3} for number in (1, 2, 3)
+    {"artefact": f"{number}.onnx", "artefact_sha256": str(number), "measured_s": number * 1e-3}
+    for number in (1, 2, 3)
 ]
 
 
@@ -87,3 +88,20 @@ def test_the_neighbours_common_speed_counts() -> None:
     seen = settled.wait(1)
     assert seen["settled"]
     assert seen["speed_off"] == pytest.approx(0)
+
+
+def test_the_same_file_for_another_budget_is_no_neighbour() -> None:
+    machine = Machine(lambda _: 1.0)
+    same = {**FITTED[0], "artefact_sha256": FITTED[1]["artefact_sha256"]}
+    beside_itself = Settled(
+        [same, *FITTED[1:]], 600, machine.launch, machine.sleep, lambda: machine.time_s
+    )
+    assert beside_itself.wait(1)["settled"]
+    assert set(machine.launched) == {"3.onnx"}
+
+
+def test_a_network_alone_is_not_said_to_have_settled() -> None:
+    machine = Machine(lambda _: 1.0)
+    alone = Settled(FITTED[:1], 600, machine.launch, machine.sleep, lambda: machine.time_s)
+    assert alone.wait(0) == {"settled": False, "speed_off": None, "waited_s": 0.0}
+    assert machine.launched == []
